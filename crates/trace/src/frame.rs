@@ -1,0 +1,309 @@
+//! Tables as polars frames and as Parquet files, their schema checked at both boundaries.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{
+    AnyValue, BooleanChunked, Column, DataFrame, DataType as PolarsType, Field, Float64Chunked, Int64Chunked,
+    ParquetReader, ParquetWriter, PlSmallStr, Schema, SerReader, StringChunked,
+};
+
+use crate::artifact::Error;
+use crate::table::{DataType, Table};
+use crate::tables;
+
+const REIMPORT: &str = "the file is not of this version; import the raw output again with `proftool import`";
+
+fn polars_type(dtype: DataType) -> PolarsType {
+    match dtype {
+        DataType::Int => PolarsType::Int64,
+        DataType::Float => PolarsType::Float64,
+        DataType::Text => PolarsType::String,
+        DataType::Bool => PolarsType::Boolean,
+    }
+}
+
+fn mismatch(table: &Table, reason: impl Into<String>) -> Error {
+    Error::Schema { table: table.name.to_owned(), path: None, reason: reason.into(), hint: REIMPORT }
+}
+
+fn at(path: &Path) -> impl Fn(Error) -> Error + '_ {
+    move |error| match error {
+        Error::Schema { table, reason, hint, .. } => Error::Schema { table, path: Some(path.to_owned()), reason, hint },
+        other => other,
+    }
+}
+
+/// A frame of that table without rows.
+pub fn empty(table: &Table) -> DataFrame {
+    let schema: Schema =
+        table.columns.iter().map(|column| Field::new(column.name.into(), polars_type(column.dtype))).collect();
+    DataFrame::empty_with_schema(&schema)
+}
+
+/// Checks that `frame` has exactly the table's columns, in order, of their types, with nulls only where allowed and no
+/// NaN.
+///
+/// # Errors
+/// [`Error::Schema`] with the first difference.
+pub fn check(table: &Table, frame: &DataFrame) -> Result<(), Error> {
+    let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
+    let wanted: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    if names != wanted {
+        let missing: Vec<_> = wanted.iter().filter(|name| !names.contains(name)).collect();
+        let unknown: Vec<_> = names.iter().filter(|name| !wanted.contains(name)).collect();
+        return Err(mismatch(
+            table,
+            format!("columns differ from the schema (missing {missing:?}, unknown {unknown:?})"),
+        ));
+    }
+    for (stated, column) in table.columns.iter().zip(frame.columns()) {
+        if *column.dtype() != polars_type(stated.dtype) {
+            return Err(mismatch(table, format!("{} is {}, not {}", stated.name, column.dtype(), stated.dtype.name())));
+        }
+        if !stated.nullable && column.null_count() > 0 {
+            return Err(mismatch(table, format!("{} is null in {} rows", stated.name, column.null_count())));
+        }
+        if stated.dtype == DataType::Float && floats(frame, stated.name)?.into_iter().flatten().any(f64::is_nan) {
+            return Err(mismatch(table, format!("{} holds NaN", stated.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Builds a checked frame from `columns` in any order; a nullable column that is not given is all null.
+///
+/// # Errors
+/// [`Error::Schema`] when a column that may not be null is missing, or one is unknown or of the wrong type or length.
+pub fn build(table: &Table, columns: Vec<Column>) -> Result<DataFrame, Error> {
+    let height = columns.first().map_or(0, Column::len);
+    let mut given: BTreeMap<String, Column> =
+        columns.into_iter().map(|column| (column.name().to_string(), column)).collect();
+    let mut ordered = Vec::with_capacity(table.columns.len());
+    for stated in table.columns {
+        match given.remove(stated.name) {
+            Some(column) => ordered.push(column),
+            None if stated.nullable || height == 0 => {
+                ordered.push(Column::full_null(stated.name.into(), height, &polars_type(stated.dtype)));
+            }
+            None => return Err(mismatch(table, format!("column {} is missing", stated.name))),
+        }
+    }
+    if let Some(name) = given.keys().next() {
+        return Err(mismatch(table, format!("column {name} is unknown")));
+    }
+    let frame = DataFrame::new(height, ordered).map_err(|error| mismatch(table, error.to_string()))?;
+    check(table, &frame)?;
+    Ok(frame)
+}
+
+/// A column of integers, nulls allowed.
+pub fn int_column(name: &str, values: impl IntoIterator<Item = Option<i64>>) -> Column {
+    let values: Int64Chunked = values.into_iter().collect();
+    Column::from(polars::prelude::IntoSeries::into_series(values.with_name(name.into())))
+}
+
+/// A column of floats, nulls allowed. A value that is not finite becomes null: no NaN leaves a metric.
+pub fn float_column(name: &str, values: impl IntoIterator<Item = Option<f64>>) -> Column {
+    let values: Float64Chunked = values.into_iter().map(|value| value.filter(|value| value.is_finite())).collect();
+    Column::from(polars::prelude::IntoSeries::into_series(values.with_name(name.into())))
+}
+
+/// A column of text, nulls allowed.
+pub fn text_column<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = Option<S>>) -> Column {
+    let values: StringChunked = values.into_iter().collect();
+    Column::from(polars::prelude::IntoSeries::into_series(values.with_name(name.into())))
+}
+
+/// A column of booleans, nulls allowed.
+pub fn bool_column(name: &str, values: impl IntoIterator<Item = Option<bool>>) -> Column {
+    let values: BooleanChunked = values.into_iter().collect();
+    Column::from(polars::prelude::IntoSeries::into_series(values.with_name(name.into())))
+}
+
+fn column<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a Column, Error> {
+    frame.column(name).map_err(|_| Error::Schema {
+        table: "frame".to_owned(),
+        path: None,
+        reason: format!("column {name} is missing"),
+        hint: REIMPORT,
+    })
+}
+
+fn wrong_type(name: &str) -> Error {
+    Error::Schema {
+        table: "frame".to_owned(),
+        path: None,
+        reason: format!("column {name} has another type"),
+        hint: REIMPORT,
+    }
+}
+
+/// The integers of a column.
+///
+/// # Errors
+/// [`Error::Schema`] when it is absent or of another type.
+pub fn ints(frame: &DataFrame, name: &str) -> Result<Vec<Option<i64>>, Error> {
+    Ok(column(frame, name)?.i64().map_err(|_| wrong_type(name))?.iter().collect())
+}
+
+/// The floats of a column.
+///
+/// # Errors
+/// [`Error::Schema`] when it is absent or of another type.
+pub fn floats(frame: &DataFrame, name: &str) -> Result<Vec<Option<f64>>, Error> {
+    Ok(column(frame, name)?.f64().map_err(|_| wrong_type(name))?.iter().collect())
+}
+
+/// The texts of a column.
+///
+/// # Errors
+/// [`Error::Schema`] when it is absent or of another type.
+pub fn texts(frame: &DataFrame, name: &str) -> Result<Vec<Option<String>>, Error> {
+    let values = column(frame, name)?.str().map_err(|_| wrong_type(name))?;
+    Ok(values.iter().map(|value| value.map(str::to_owned)).collect())
+}
+
+/// The booleans of a column.
+///
+/// # Errors
+/// [`Error::Schema`] when it is absent or of another type.
+pub fn bools(frame: &DataFrame, name: &str) -> Result<Vec<Option<bool>>, Error> {
+    Ok(column(frame, name)?.bool().map_err(|_| wrong_type(name))?.iter().collect())
+}
+
+/// One value of a frame as JSON: absent is null.
+pub fn json_value(value: &AnyValue<'_>) -> serde_json::Value {
+    match value {
+        AnyValue::Boolean(value) => (*value).into(),
+        AnyValue::Int64(value) => (*value).into(),
+        AnyValue::Float64(value) => serde_json::Number::from_f64(*value).map_or(serde_json::Value::Null, Into::into),
+        AnyValue::String(value) => (*value).into(),
+        AnyValue::StringOwned(value) => value.as_str().into(),
+        _ => serde_json::Value::Null,
+    }
+}
+
+/// The rows of a frame as JSON objects, one key a column.
+pub fn json_rows(frame: &DataFrame) -> Vec<serde_json::Map<String, serde_json::Value>> {
+    let value = |column: &Column, row| column.get(row).map_or(serde_json::Value::Null, |value| json_value(&value));
+    (0..frame.height())
+        .map(|row| frame.columns().iter().map(|column| (column.name().to_string(), value(column, row))).collect())
+        .collect()
+}
+
+/// Writes a checked frame to `<folder>/<table>.parquet`, whole or not at all, and returns the file.
+///
+/// # Errors
+/// [`Error::Schema`] when the frame is not of the table, [`Error::Io`] when the file cannot be written.
+pub fn write(table: &Table, frame: &DataFrame, folder: &Path) -> Result<PathBuf, Error> {
+    let path = folder.join(format!("{}.parquet", table.name));
+    check(table, frame).map_err(at(&path))?;
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes)
+        .finish(&mut frame.clone())
+        .map_err(|error| Error::io("cannot encode", &path, std::io::Error::other(error.to_string())))?;
+    crate::artifact::write_whole(&path, &bytes)?;
+    Ok(path)
+}
+
+/// Reads `<folder>/<table>.parquet`; a file that is absent is a table without rows.
+///
+/// # Errors
+/// [`Error::Schema`] when the file is damaged or not of the table, [`Error::Io`] when it cannot be opened.
+pub fn read(table: &Table, folder: &Path) -> Result<DataFrame, Error> {
+    let path = folder.join(format!("{}.parquet", table.name));
+    if !path.exists() {
+        return Ok(empty(table));
+    }
+    let frame = read_any(&path)?;
+    check(table, &frame).map_err(at(&path))?;
+    Ok(frame)
+}
+
+/// Reads any Parquet file, its schema unchecked.
+///
+/// # Errors
+/// [`Error::Schema`] when the file is damaged, [`Error::Io`] when it cannot be opened.
+pub fn read_any(path: &Path) -> Result<DataFrame, Error> {
+    let file = File::open(path).map_err(|error| Error::io("cannot read", path, error))?;
+    ParquetReader::new(file).finish().map_err(|error| Error::Schema {
+        table: path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+        path: Some(path.to_owned()),
+        reason: format!("it is no readable Parquet file ({error})"),
+        hint: REIMPORT,
+    })
+}
+
+/// The canonical tables of one artifact, each checked against its schema. A table that was not written is empty.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    frames: BTreeMap<&'static str, DataFrame>,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self { frames: tables::ALL.iter().map(|table| (table.name, empty(table))).collect() }
+    }
+}
+
+impl Tables {
+    /// Reads every table of an artifact's `tables/` folder.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let frames =
+            tables::ALL.iter().map(|table| Ok((table.name, read(table, folder)?))).collect::<Result<_, Error>>()?;
+        Ok(Self { frames })
+    }
+
+    /// Writes every table that has rows; returns name and row count of each.
+    ///
+    /// # Errors
+    /// As [`write`].
+    pub fn write(&self, folder: &Path) -> Result<Vec<crate::manifest::TableRows>, Error> {
+        let mut rows = Vec::new();
+        for table in tables::ALL {
+            let frame = self.get(table);
+            if frame.height() > 0 {
+                write(table, frame, folder)?;
+                rows.push(crate::manifest::TableRows { name: table.name.to_owned(), rows: frame.height() as u64 });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The frame of a table.
+    pub fn get(&self, table: &Table) -> &DataFrame {
+        &self.frames[table.name]
+    }
+
+    /// Replaces the frame of a table.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] when the frame is not of the table.
+    pub fn set(&mut self, table: &'static Table, frame: DataFrame) -> Result<(), Error> {
+        check(table, &frame)?;
+        self.frames.insert(table.name, frame);
+        Ok(())
+    }
+
+    /// Appends rows to a table.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] when the frame is not of the table.
+    pub fn append(&mut self, table: &'static Table, frame: DataFrame) -> Result<(), Error> {
+        check(table, &frame)?;
+        let whole = self.frames.entry(table.name).or_insert_with(|| empty(table));
+        let stacked = whole.vstack(&frame).map_err(|error| mismatch(table, error.to_string()))?;
+        *whole = stacked;
+        Ok(())
+    }
+}
+
+/// The name of a column as polars wants it.
+pub fn name(name: &str) -> PlSmallStr {
+    name.into()
+}

@@ -1,0 +1,15 @@
+//! The shared vocabulary: the canonical tables as plain data, the manifest, and the artifact directory.
+//!
+//! Every other crate speaks in these words. The tables are described as data ([`tables::ALL`]), so that a schema can be
+//! checked, listed and documented from one place; polars and Parquet stay in [`frame`], behind the `polars` feature.
+
+pub mod artifact;
+#[cfg(feature = "polars")]
+pub mod frame;
+pub mod manifest;
+pub mod table;
+pub mod tables;
+
+pub use artifact::{Artifact, Draft, Error};
+pub use manifest::Manifest;
+pub use table::{Column, DataType, Table};

@@ -1,0 +1,192 @@
+//! `manifest.json`: what was captured, on what, how, and what came out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The format that this build writes.
+pub const FORMAT: Format = Format { major: 1, minor: 0 };
+
+/// Version of the artifact format. A newer minor version only adds; a newer major version is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// Changes when an older reader would misread.
+    pub major: u32,
+    /// Changes when something is added.
+    pub minor: u32,
+}
+
+/// The whole manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the artifact format.
+    pub format: Format,
+    /// What was run.
+    pub target: Target,
+    /// The pair that this run belongs to, where two targets were measured alternately.
+    #[serde(default)]
+    pub pair: Option<Pair>,
+    /// Slug of the devices used, for example `cpu-amd-epyc-zen4-2c`.
+    pub hardware_key: String,
+    /// `measured` or `simulated`.
+    pub time: Time,
+    /// When the capture began, as `2026-01-31T23:59:59Z`.
+    pub captured_utc: String,
+    /// The command line, secrets removed.
+    pub command_line: Vec<String>,
+    /// State of the source tree that the command was run in, null outside a checkout.
+    #[serde(default)]
+    pub git: Option<Git>,
+    /// The machine.
+    pub host: Host,
+    /// The devices, as probed.
+    pub devices: Vec<Device>,
+    /// Versions of the driver and the tools.
+    pub versions: BTreeMap<String, String>,
+    /// The passes, in the order in which they ran.
+    pub passes: Vec<Pass>,
+    /// Warm-up iterations before the first measured block.
+    pub warmup: u64,
+    /// Measured iterations a block.
+    pub iterations: u64,
+    /// Measured blocks.
+    pub blocks: u64,
+    /// The tables and their row counts.
+    #[serde(default)]
+    pub tables: Vec<TableRows>,
+    /// What came out.
+    pub results: Results,
+    /// What was modelled rather than measured, one sentence each (for example the KV link).
+    #[serde(default)]
+    pub modelled: Vec<String>,
+}
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Name of the target, or the first word of the user's command.
+    pub name: String,
+    /// Every parameter with its value, defaults included.
+    pub parameters: BTreeMap<String, String>,
+    /// Seed of the workload.
+    pub seed: u64,
+}
+
+/// Two runs that were measured alternately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Name of the pair, for example `pipeline_parallelism`.
+    pub name: String,
+    /// `baseline` or `optimized`.
+    pub role: String,
+    /// Directory name of the other run.
+    pub other: String,
+    /// Order of the measured blocks of both, for example `ABBAABBA` (A the baseline).
+    pub order: String,
+}
+
+/// Whether durations were measured or computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Time {
+    /// Real time of a real run.
+    Measured,
+    /// Computed by a model.
+    Simulated,
+}
+
+/// State of a source tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Git {
+    /// Commit hash.
+    pub commit: String,
+    /// Whether the tree differed from the commit.
+    pub dirty: bool,
+}
+
+/// The machine, without its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Operating system and kernel version.
+    pub os: String,
+    /// Processor model as probed.
+    pub cpu: String,
+    /// Cores that the capture could use.
+    pub cores: u64,
+    /// Installed memory.
+    pub memory_bytes: u64,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Number of the device.
+    pub device: i64,
+    /// `cpu`, `cuda`, `hip` or `simulated`.
+    pub kind: String,
+    /// Name as probed.
+    pub name: String,
+    /// Architecture, for example `zen3` or `sm_90`.
+    #[serde(default)]
+    pub arch: Option<String>,
+}
+
+/// One run of the target under one set of profilers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// Name; also its folder under `raw/`.
+    pub name: String,
+    /// The profilers that observed it.
+    pub profilers: Vec<String>,
+    /// Clock that its times come from.
+    pub clock: String,
+    /// Session start on the wall clock.
+    pub start_unix_ns: i64,
+    /// Session start on the monotonic clock.
+    pub start_monotonic_ns: i64,
+}
+
+/// Rows of one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// Name of the table.
+    pub name: String,
+    /// Number of rows.
+    pub rows: u64,
+}
+
+/// What came out of the run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// Time between consecutive completions inside a measured block, the fills left out, in the order of the blocks.
+    pub iteration_ns: Vec<i64>,
+    /// Time from each block's start to its first completion.
+    pub fill_ns: Vec<i64>,
+    /// CPU time that each measured block used, all threads.
+    pub cpu_ns: Vec<i64>,
+    /// Wall time over CPU time of the compute queues, one value a block: 1.0 is a quiet machine.
+    #[serde(default)]
+    pub contention_ratio: Vec<f64>,
+    /// Whether every check of the outputs passed.
+    pub verified: bool,
+    /// Largest deviation from the references, relative to the largest magnitude of the reference.
+    pub max_relative_error: Option<f64>,
+    /// Each check with its deviation.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+    /// Exit code of the target.
+    pub exit_code: i32,
+}
+
+/// One check of the outputs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was compared with what.
+    pub name: String,
+    /// How many values were compared.
+    pub values: u64,
+    /// Largest deviation, relative to the largest magnitude of the reference.
+    pub max_relative_error: f64,
+    /// The deviation that is allowed.
+    pub tolerance: f64,
+}
