@@ -293,3 +293,64 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         Error::io("cannot write", path, error)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::example;
+
+    fn finished(parent: &Path, name: &str, target: &str, utc: &str) -> Artifact {
+        Draft::create(parent, name).expect("a draft").finish(example(target, utc)).expect("it can be finished")
+    }
+
+    #[test]
+    fn a_draft_looks_partial_until_it_is_finished() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let draft = Draft::create(place.path(), "run").expect("a draft");
+        assert!(draft.path().ends_with("run.partial"));
+        let found = find(place.path(), true).expect("the folder can be read");
+        assert!(found.artifacts.is_empty());
+        assert_eq!(found.partial, [draft.path()]);
+        let artifact = draft.finish(example("a", "2026-01-01T00:00:00Z")).expect("it can be finished");
+        assert!(artifact.path.ends_with("run"));
+        assert!(find(place.path(), true).expect("the folder can be read").partial.is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number_whether_whole_or_partial() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        finished(place.path(), "run", "a", "2026-01-01T00:00:00Z");
+        let second = Draft::create(place.path(), "run").expect("a draft");
+        assert_eq!(second.name(), "run-2");
+        assert_eq!(Draft::create(place.path(), "run").expect("a draft").name(), "run-3");
+    }
+
+    #[test]
+    fn the_latest_of_each_target_is_found_unless_all_are_asked_for() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        finished(place.path(), "2", "a", "2026-01-02T00:00:00Z");
+        finished(place.path(), "1", "a", "2026-01-01T00:00:00Z");
+        finished(place.path(), "0", "b", "2026-01-03T00:00:00Z");
+        let names = |all| -> Vec<String> {
+            find(place.path(), all).expect("the folder can be read").artifacts.iter().map(Artifact::run).collect()
+        };
+        assert_eq!(names(false), ["2", "0"]);
+        assert_eq!(names(true), ["1", "2", "0"]);
+    }
+
+    #[test]
+    fn a_format_from_the_future_is_refused_by_version_even_when_its_shape_is_unknown() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        fs::write(place.path().join(MANIFEST), r#"{"format": {"major": 9, "minor": 1}, "what": []}"#).expect("written");
+        let error = Artifact::open(place.path()).expect_err("it is too new");
+        assert!(matches!(error, Error::NewerFormat { found_major: 9, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_partial_folder_is_refused_with_the_command_that_reads_it() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let draft = Draft::create(place.path(), "run").expect("a draft");
+        let error = find(draft.path(), false).expect_err("it is not whole").to_string();
+        assert!(error.contains("proftool import"), "{error}");
+    }
+}

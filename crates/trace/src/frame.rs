@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::{
     AnyValue, BooleanChunked, Column, DataFrame, DataType as PolarsType, Field, Float64Chunked, Int64Chunked,
-    ParquetReader, ParquetWriter, PlSmallStr, Schema, SerReader, StringChunked,
+    ParquetReader, ParquetWriter, Schema, SerReader, StringChunked,
 };
 
 use crate::artifact::Error;
@@ -294,16 +294,73 @@ impl Tables {
     ///
     /// # Errors
     /// [`Error::Schema`] when the frame is not of the table.
-    pub fn append(&mut self, table: &'static Table, frame: DataFrame) -> Result<(), Error> {
-        check(table, &frame)?;
+    pub fn append(&mut self, table: &'static Table, frame: &DataFrame) -> Result<(), Error> {
+        check(table, frame)?;
         let whole = self.frames.entry(table.name).or_insert_with(|| empty(table));
-        let stacked = whole.vstack(&frame).map_err(|error| mismatch(table, error.to_string()))?;
+        let stacked = whole.vstack(frame).map_err(|error| mismatch(table, error.to_string()))?;
         *whole = stacked;
         Ok(())
     }
 }
 
-/// The name of a column as polars wants it.
-pub fn name(name: &str) -> PlSmallStr {
-    name.into()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queues() -> Vec<Column> {
+        vec![
+            text_column("pass", [Some("host")]),
+            int_column("rank", [Some(0)]),
+            int_column("device", [Some(1)]),
+            int_column("queue", [Some(2)]),
+        ]
+    }
+
+    #[test]
+    fn every_table_round_trips_empty_and_an_absent_file_is_empty() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        for table in tables::ALL {
+            write(table, &empty(table), place.path()).expect("it can be written");
+            assert_eq!(read(table, place.path()).expect("it can be read"), empty(table));
+        }
+        assert_eq!(read(&tables::QUEUES, &place.path().join("nowhere")).expect("absent is empty").height(), 0);
+    }
+
+    #[test]
+    fn columns_that_may_be_null_are_filled_in_and_others_are_demanded() {
+        let frame = build(&tables::QUEUES, queues()).expect("role and priority may be null");
+        assert_eq!(texts(&frame, "role").expect("text"), [None]);
+        let error = build(&tables::QUEUES, queues().split_off(1)).expect_err("pass is missing").to_string();
+        assert!(error.contains("pass"), "{error}");
+    }
+
+    #[test]
+    fn a_null_a_wrong_type_an_unknown_column_and_nan_are_refused() {
+        let with = |column: Column| {
+            let mut columns = queues();
+            columns.retain(|known| known.name() != column.name());
+            columns.push(column);
+            build(&tables::QUEUES, columns)
+        };
+        assert!(with(int_column("device", [None])).is_err());
+        assert!(with(text_column("device", [Some("1")])).is_err());
+        assert!(with(int_column("unknown", [Some(1)])).is_err());
+        let nan = Column::new("value".into(), [f64::NAN]);
+        let counters = vec![
+            text_column("pass", [Some("host")]),
+            int_column("rank", [Some(0)]),
+            int_column("launch", [Some(0)]),
+            int_column("def", [Some(0)]),
+            nan,
+        ];
+        assert!(build(&tables::COUNTERS, counters).is_err());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(place.path().join("queues.parquet"), b"PAR1").expect("written");
+        let error = read(&tables::QUEUES, place.path()).expect_err("it is damaged").to_string();
+        assert!(error.contains("queues.parquet"), "{error}");
+    }
 }

@@ -32,7 +32,7 @@ pub struct Manifest {
     pub time: Time,
     /// When the capture began, as `2026-01-31T23:59:59Z`.
     pub captured_utc: String,
-    /// The command line, secrets removed.
+    /// The command line, the program's name in place of its path.
     pub command_line: Vec<String>,
     /// State of the source tree that the command was run in, null outside a checkout.
     #[serde(default)]
@@ -189,4 +189,47 @@ pub struct Check {
     pub max_relative_error: f64,
     /// The deviation that is allowed.
     pub tolerance: f64,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A manifest as small as it can be.
+    pub(crate) fn example(target: &str, captured_utc: &str) -> Manifest {
+        Manifest {
+            format: FORMAT,
+            target: Target { name: target.to_owned(), parameters: BTreeMap::new(), seed: 1 },
+            pair: None,
+            hardware_key: "cpu-test-1c".to_owned(),
+            time: Time::Simulated,
+            captured_utc: captured_utc.to_owned(),
+            command_line: Vec::new(),
+            git: None,
+            host: Host { os: String::new(), cpu: String::new(), cores: 1, memory_bytes: 0 },
+            devices: Vec::new(),
+            versions: BTreeMap::new(),
+            passes: Vec::new(),
+            warmup: 0,
+            iterations: 1,
+            blocks: 1,
+            tables: Vec::new(),
+            results: Results::default(),
+            modelled: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_survives_being_written_and_read() {
+        let manifest = example("synthetic", "2026-01-31T23:59:59Z");
+        let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
+        assert_eq!(serde_json::from_str::<Manifest>(&text).expect("it can be read"), manifest);
+    }
+
+    #[test]
+    fn a_manifest_with_keys_of_a_later_minor_version_is_still_read() {
+        let text = serde_json::to_string(&example("synthetic", "2026-01-31T23:59:59Z")).expect("a manifest is JSON");
+        let newer = text.replacen('{', "{\"added_later\": 1, ", 1);
+        assert!(serde_json::from_str::<Manifest>(&newer).is_ok());
+    }
 }

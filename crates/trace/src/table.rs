@@ -40,6 +40,7 @@ pub struct Column {
 
 impl Column {
     /// The same column with values that may be absent.
+    #[must_use]
     pub const fn or_null(self) -> Self {
         Self { nullable: true, ..self }
     }
