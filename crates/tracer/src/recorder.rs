@@ -1,0 +1,105 @@
+//! One recording session.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::buffer::{Capacity, Records, ThreadBuffer};
+use crate::clock;
+use crate::file::{self, Error};
+use crate::head::Head;
+use crate::record::Text;
+
+/// One recording session; clones share it.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+/// What the recorder and its buffers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) head: Head,
+    pub(crate) start_unix_ns: i64,
+    pub(crate) start_monotonic_ns: i64,
+    next_id: AtomicI64,
+    texts: Mutex<Texts>,
+    filled: Mutex<Vec<Records>>,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    index: HashMap<String, i64>,
+    all: Vec<String>,
+}
+
+/// A panic of another thread leaves whole records behind: they are kept.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    #[inline]
+    pub(crate) fn now_ns(&self) -> i64 {
+        clock::monotonic_ns() - self.start_monotonic_ns
+    }
+
+    pub(crate) fn submit(&self, records: Records) {
+        lock(&self.filled).push(records);
+    }
+}
+
+impl Recorder {
+    /// Starts a session now.
+    pub fn new(head: Head) -> Self {
+        let shared = Shared {
+            head,
+            start_unix_ns: clock::unix_ns(),
+            start_monotonic_ns: clock::monotonic_ns(),
+            next_id: AtomicI64::new(0),
+            texts: Mutex::default(),
+            filled: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The index of `text` in the session's string table. Takes a lock: intern before the hot path.
+    pub fn intern(&self, text: &str) -> Text {
+        let mut texts = lock(&self.shared.texts);
+        if let Some(&index) = texts.index.get(text) {
+            return Text(index);
+        }
+        let index = texts.all.len() as i64;
+        texts.all.push(text.to_owned());
+        texts.index.insert(text.to_owned(), index);
+        Text(index)
+    }
+
+    /// A buffer for the thread that calls itself `thread`, allocated here.
+    pub fn thread(&self, thread: i64, capacity: Capacity) -> ThreadBuffer {
+        ThreadBuffer::new(Arc::clone(&self.shared), thread, capacity)
+    }
+
+    /// A new identifier, unique in the session among operations, calls and ranges.
+    #[inline]
+    pub fn next_id(&self) -> i64 {
+        self.shared.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Nanoseconds since the session start, on a clock that all threads share.
+    #[inline]
+    pub fn now_ns(&self) -> i64 {
+        self.shared.now_ns()
+    }
+
+    /// Writes the records of all buffers that were dropped so far. The file is whole or absent.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let filled = lock(&self.shared.filled);
+        let texts = lock(&self.shared.texts);
+        file::write(path, &self.shared, &texts.all, &filled)
+    }
+}
