@@ -1,1 +1,24 @@
-//! 
+//! Reproducible workloads and the backends that execute them.
+//!
+//! A [`Target`] is a named, seeded, parametrised workload. [`Target::prepare`] makes a [`Session`], which warms up, runs
+//! measured blocks of iterations, verifies its outputs against a plain reference in f64, and writes what the recorder saw.
+//!
+//! Deviations are `max |a - b| / max |reference|` over a tensor, see [`Check`].
+
+mod backend;
+pub mod ceilings;
+mod error;
+mod kernels;
+mod outputs;
+mod parameters;
+mod pipeline;
+mod reference;
+mod synthetic;
+mod target;
+pub mod targets;
+
+pub use error::Error;
+pub use outputs::{Check, Outputs, compare};
+pub use parameters::Parameter;
+pub use target::{Block, Role, Session, Settings, Target};
+pub use targets::{TARGETS, find};

@@ -1,0 +1,212 @@
+//! Devices that are cores of the host: real arithmetic in real time, links modelled.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+
+use proftool_tracer::{
+    ABSENT, Api, Call, Capacity, Dependency, DependencyKind, Head, Range, Recorder, Text, ThreadBuffer,
+};
+
+use super::event::Event;
+use super::pacing::Link;
+use super::queue::{Item, Launch, Queue, Role};
+use super::work::{Label, Ticket, Work};
+use crate::Error;
+
+/// Which queue: device and role.
+pub(crate) type QueueName = (usize, Role);
+
+/// How to set the devices up.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The core of each device.
+    pub(crate) cores: Vec<usize>,
+    /// Processor name and microarchitecture.
+    pub(crate) name: String,
+    pub(crate) arch: String,
+    /// The link between every two devices, and inside one.
+    pub(crate) link: Link,
+    /// Operations that will be recorded, at most.
+    pub(crate) operations: usize,
+}
+
+/// The devices of a session and the host's side of their queues.
+pub(crate) struct Devices {
+    queues: BTreeMap<QueueName, Queue>,
+    /// Activities that the next operation of a queue waits for.
+    waits: BTreeMap<QueueName, Vec<i64>>,
+    last: BTreeMap<QueueName, i64>,
+    host: ThreadBuffer,
+    names: CallNames,
+    /// The session's recorder.
+    pub(crate) recorder: Recorder,
+}
+
+struct CallNames {
+    launch: Text,
+    copy: Text,
+    record: Text,
+    wait: Text,
+    synchronize: Text,
+}
+
+const ROLES: [Role; 3] = [Role::Compute, Role::Copy, Role::Kv];
+
+impl Devices {
+    /// Starts the queues of every device.
+    pub(crate) fn start(setup: &Setup) -> Result<Self, Error> {
+        let recorder = Recorder::new(head(setup));
+        let capacity = Capacity { operations: setup.operations, dependencies: 0, calls: 0, ranges: 0 };
+        let mut queues = BTreeMap::new();
+        for (device, &core) in setup.cores.iter().enumerate() {
+            for (number, role) in ROLES.into_iter().enumerate() {
+                let thread = (1 + device * ROLES.len() + number) as i64;
+                let buffer = recorder.thread(thread, capacity);
+                queues.insert((device, role), Queue::start(device, number, role, core, buffer)?);
+            }
+        }
+        let names = CallNames {
+            launch: recorder.intern("launch"),
+            copy: recorder.intern("copy_async"),
+            record: recorder.intern("event_record"),
+            wait: recorder.intern("queue_wait_event"),
+            synchronize: recorder.intern("queue_synchronize"),
+        };
+        let host = recorder.thread(0, host_capacity(setup.operations));
+        Ok(Self { queues, waits: BTreeMap::new(), last: BTreeMap::new(), host, names, recorder })
+    }
+
+    fn queue(&self, name: QueueName) -> &Queue {
+        &self.queues[&name]
+    }
+
+    /// Records a call of the host around `work`.
+    fn call<T>(&mut self, name: Text, queue: QueueName, target: i64, work: impl FnOnce(&mut Self, i64) -> T) -> T {
+        let id = self.recorder.next_id();
+        let start_ns = self.host.now_ns();
+        let result = work(self, id);
+        let (device, queue) = (queue.0 as i64, self.queue(queue).number as i64);
+        let end_ns = self.host.now_ns();
+        self.host.call(&Call { id, api: Api::Runtime, name, start_ns, end_ns, device, queue, target_event: target });
+        result
+    }
+
+    /// Enqueues an operation that reads what the activities `data` wrote.
+    pub(crate) fn launch(&mut self, queue: QueueName, work: Work, label: Label, data: &[i64]) -> (i64, Ticket) {
+        let name = if matches!(work, Work::Copy { .. }) { self.names.copy } else { self.names.launch };
+        let (id, ticket) = (self.recorder.next_id(), Ticket::default());
+        self.depend(id, data, DependencyKind::Data);
+        let waits = self.waits.remove(&queue).unwrap_or_default();
+        self.depend(id, &waits, DependencyKind::Event);
+        let launched = ticket.clone();
+        self.call(name, queue, ABSENT, |this, call| {
+            this.queue(queue).push(Item::Run(Box::new(Launch { work, label, id, call, ticket: launched })));
+        });
+        self.last.insert(queue, id);
+        (id, ticket)
+    }
+
+    fn depend(&mut self, activity: i64, on: &[i64], kind: DependencyKind) {
+        for &depends_on in on {
+            self.host.dependency(&Dependency { activity, depends_on, kind, inferred: false });
+        }
+    }
+
+    /// An event after what the queue was given so far.
+    pub(crate) fn record(&mut self, queue: QueueName) -> Event {
+        let event = Event::new(self.last.get(&queue).copied().unwrap_or(ABSENT));
+        self.call(self.names.record, queue, event.activity, |this, _| {
+            this.queue(queue).push(Item::Record(event.clone()));
+        });
+        event
+    }
+
+    /// Makes the queue wait for an event before what it is given next.
+    pub(crate) fn wait(&mut self, queue: QueueName, event: &Event) {
+        self.waits.entry(queue).or_default().push(event.activity);
+        self.call(self.names.wait, queue, event.activity, |this, _| this.queue(queue).push(Item::Wait(event.clone())));
+    }
+
+    /// Blocks the host until the queue has done all that it was given.
+    pub(crate) fn synchronize(&mut self, queue: QueueName) -> Result<(), Error> {
+        let event = Event::new(self.last.get(&queue).copied().unwrap_or(ABSENT));
+        self.call(self.names.synchronize, queue, event.activity, |this, _| {
+            this.queue(queue).push(Item::Record(event.clone()));
+            event.wait().map_err(|_| this.queue(queue).stopped())
+        })
+    }
+
+    /// Blocks the host until every queue is drained.
+    pub(crate) fn synchronize_all(&mut self) -> Result<(), Error> {
+        let names: Vec<QueueName> = self.queues.keys().copied().collect();
+        names.into_iter().try_for_each(|name| self.synchronize(name))
+    }
+
+    /// CPU time that the compute queues have used since they started. The queues are drained.
+    pub(crate) fn compute_cpu_ns(&self) -> Result<i64, Error> {
+        let mut sum = 0;
+        for queue in self.queues.iter().filter(|((_, role), _)| *role == Role::Compute).map(|(_, queue)| queue) {
+            let (reply, answer) = mpsc::channel();
+            queue.push(Item::CpuTime(reply));
+            sum += answer.recv().map_err(|_| queue.stopped())?;
+        }
+        Ok(sum)
+    }
+
+    /// Nanoseconds since the session start.
+    pub(crate) fn now_ns(&self) -> i64 {
+        self.recorder.now_ns()
+    }
+
+    /// Records a top-level range from `start_ns` to now.
+    pub(crate) fn range(&mut self, name: &str, start_ns: i64) {
+        let (domain, name) = (self.recorder.intern("proftool"), self.recorder.intern(name));
+        let (id, end_ns) = (self.recorder.next_id(), self.host.now_ns());
+        self.host.range(&Range { id, parent: ABSENT, domain, name, start_ns, end_ns, depth: 0 });
+    }
+
+    /// Ends the queues and gives their records to the recorder, which is returned.
+    pub(crate) fn stop(self) -> Recorder {
+        let recorder = self.recorder.clone();
+        drop(self);
+        recorder
+    }
+}
+
+/// Room for what the host does about `operations` operations: three calls and eight dependencies each at most, on
+/// average far fewer.
+fn host_capacity(operations: usize) -> Capacity {
+    Capacity { operations: 0, dependencies: operations * 8, calls: operations * 4 + 4096, ranges: 4096 }
+}
+
+fn head(setup: &Setup) -> Head {
+    let devices = 0..setup.cores.len();
+    let device = |device: usize| proftool_tracer::Device {
+        device: device as i64,
+        kind: "cpu".to_owned(),
+        name: setup.name.clone(),
+        arch: setup.arch.clone(),
+        cores: 1,
+        memory_bytes: None,
+        clock_hz: None,
+    };
+    let queue = |device: usize, (number, role): (usize, Role)| proftool_tracer::Queue {
+        device: device as i64,
+        queue: number as i64,
+        role: role.name().to_owned(),
+        priority: 0,
+    };
+    let link = |src: usize, dst: usize| proftool_tracer::Link {
+        src: src as i64,
+        dst: dst as i64,
+        bytes_per_s: setup.link.bytes_per_s,
+        latency_ns: Some(setup.link.latency.as_nanos() as i64),
+        contended: false,
+    };
+    Head {
+        devices: devices.clone().map(device).collect(),
+        queues: devices.clone().flat_map(|of| ROLES.into_iter().enumerate().map(move |role| queue(of, role))).collect(),
+        links: devices.clone().flat_map(|src| devices.clone().map(move |dst| link(src, dst))).collect(),
+        ..Head::default()
+    }
+}

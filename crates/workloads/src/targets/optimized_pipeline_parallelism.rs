@@ -1,0 +1,21 @@
+//! The pipeline over several devices: stages balanced by cost, everything enqueued ahead in a planned order.
+
+use crate::pipeline::{Config, PARAMETERS, Pipeline, Style, effective};
+use crate::{Role, Session, Settings, Target};
+
+const NAME: &str = "optimized_pipeline_parallelism";
+
+/// The target.
+pub static TARGET: Target = Target {
+    name: NAME,
+    doc: "Stages on several devices, micro-batches and iterations streamed, KV hand-over behind the next micro-batch.",
+    pair: Some(("pipeline_parallelism", Role::Optimized)),
+    parameters: PARAMETERS,
+    prepare,
+    resolve: |settings| effective(NAME, Style::Optimized, settings),
+};
+
+fn prepare(settings: &Settings) -> Result<Box<dyn Session>, crate::Error> {
+    let config = Config::new(NAME, Style::Optimized, settings)?;
+    Ok(Box::new(Pipeline::new(config)?))
+}
