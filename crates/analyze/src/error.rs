@@ -1,0 +1,82 @@
+//! What can go wrong while importing and analysing.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of this crate. Each message says what failed, on which file, and what to try.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A raw file could not be read.
+    #[error("cannot read {}: {source} (hint: check the path and its permissions)", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No importer recognises the file.
+    #[error("{} is of no format that proftool reads (tried: {tried}; hint: name the profiler's own output file)", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Names of the importers.
+        tried: String,
+    },
+    /// More than one importer claims the file: a bug in the importers.
+    #[error("{} is claimed by several importers: {claimed} (hint: report this file's first bytes as a bug)", path.display())]
+    AmbiguousFormat {
+        /// The file.
+        path: PathBuf,
+        /// Names of those that claim it.
+        claimed: String,
+    },
+    /// The file is recognised, and holds nothing.
+    #[error("{} holds no events (read as {format}; formats tried: {tried}; hint: capture again, and check that the profiler ran while the target did)", path.display())]
+    NoRows {
+        /// The file.
+        path: PathBuf,
+        /// The importer that read it.
+        format: &'static str,
+        /// Names of all importers.
+        tried: String,
+    },
+    /// The file is recognised and cannot be read to its end for another reason than being cut short.
+    #[error("{} is damaged: {reason} (hint: capture again; nothing was taken from it)", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The file was written by a newer proftool.
+    #[error("{} has version {found} of the {format} format, this proftool reads up to {supported} (hint: update proftool)", path.display())]
+    NewerVersion {
+        /// The file.
+        path: PathBuf,
+        /// Name of the format.
+        format: &'static str,
+        /// The version found.
+        found: u16,
+        /// The newest version that can be read.
+        supported: u16,
+    },
+    /// A window was asked for that no range of the trace is named after.
+    #[error("no finished range is named {name:?} (hint: {hint})")]
+    UnknownWindow {
+        /// The name asked for.
+        name: String,
+        /// What can be named.
+        hint: String,
+    },
+    /// A metric was asked for that does not exist.
+    #[error("no metric is named {name:?} (hint: choose from {known})")]
+    UnknownMetric {
+        /// The name asked for.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A table or an artifact could not be read or written.
+    #[error(transparent)]
+    Trace(#[from] proftool_trace::Error),
+}

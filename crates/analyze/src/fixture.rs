@@ -1,0 +1,322 @@
+//! Hand-written schedules for tests: rows are added one by one, most methods speak about the activity added last.
+
+use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
+use proftool_trace::{Table, tables};
+
+use crate::model::Model;
+use crate::operators::Span;
+
+#[derive(Clone, Default)]
+struct Row {
+    device: i64,
+    queue: i64,
+    kind: &'static str,
+    name: String,
+    span: Span,
+    call: Option<i64>,
+    bytes: Option<i64>,
+    ends: (Option<i64>, Option<i64>),
+    simulated: bool,
+    work: Option<FixtureWork>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct FixtureWork {
+    step: i64,
+    phase: &'static str,
+    stage: i64,
+    micro_batch: i64,
+    rows: i64,
+    flop: Option<i64>,
+    dram_bytes: Option<i64>,
+}
+
+#[derive(Default)]
+pub(crate) struct Fixture {
+    rows: Vec<Row>,
+    calls: Vec<(&'static str, Span)>,
+    edges: Vec<(i64, i64, &'static str)>,
+    ranges: Vec<(Option<&'static str>, &'static str, Span)>,
+    queues: Vec<(i64, i64, &'static str)>,
+    ceilings: Vec<FixtureCeiling>,
+    links: Vec<(i64, i64, f64)>,
+    arch: Option<&'static str>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct FixtureCeiling {
+    pub(crate) name: &'static str,
+    pub(crate) precision: Option<&'static str>,
+    pub(crate) level: Option<&'static str>,
+    pub(crate) isa: Option<&'static str>,
+    pub(crate) cores: i64,
+    pub(crate) value: f64,
+    pub(crate) per_cycle: Option<f64>,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn activity(mut self, kind: &'static str, name: &str, device: i64, queue: i64, span: Span) -> Self {
+        self.rows.push(Row { kind, name: name.to_owned(), device, queue, span, ..Row::default() });
+        self
+    }
+
+    pub(crate) fn kernel(self, device: i64, queue: i64, span: Span) -> Self {
+        self.activity("kernel", "gemm", device, queue, span)
+    }
+
+    pub(crate) fn named_kernel(self, name: &str, device: i64, queue: i64, span: Span) -> Self {
+        self.activity("kernel", name, device, queue, span)
+    }
+
+    pub(crate) fn other(self, kind: &'static str, device: i64, queue: i64, span: Span) -> Self {
+        self.activity(kind, kind, device, queue, span)
+    }
+
+    pub(crate) fn copy(self, device: i64, queue: i64, span: Span, to: i64, bytes: i64) -> Self {
+        let mut fixture = self.activity("copy", "copy", device, queue, span);
+        fixture.edit(|row| (row.bytes, row.ends) = (Some(bytes), (Some(device), Some(to))));
+        fixture
+    }
+
+    fn edit(&mut self, change: impl FnOnce(&mut Row)) {
+        change(self.rows.last_mut().expect("an activity was added"));
+    }
+
+    fn last(&self) -> i64 {
+        self.rows.len() as i64 - 1
+    }
+
+    /// step, phase, stage, micro-batch, rows.
+    pub(crate) fn work(mut self, step: i64, phase: &'static str, stage: i64, micro_batch: i64, rows: i64) -> Self {
+        let work = FixtureWork { step, phase, stage, micro_batch, rows, flop: None, dram_bytes: None };
+        self.edit(|row| row.work = Some(work));
+        self
+    }
+
+    pub(crate) fn counts(mut self, flop: i64, dram_bytes: i64) -> Self {
+        self.edit(|row| {
+            let work = row.work.get_or_insert_default();
+            (work.flop, work.dram_bytes) = (Some(flop), Some(dram_bytes));
+        });
+        self
+    }
+
+    pub(crate) fn simulated(mut self) -> Self {
+        self.edit(|row| row.simulated = true);
+        self
+    }
+
+    /// Data dependencies of the last activity on those ids (counted from 0).
+    pub(crate) fn after(mut self, ids: &[i64]) -> Self {
+        let last = self.last();
+        self.edges.extend(ids.iter().map(|id| (last, *id, "data")));
+        self
+    }
+
+    /// The call that launched the last activity.
+    pub(crate) fn launched(mut self, span: Span) -> Self {
+        let call = self.calls.len() as i64;
+        self.calls.push(("launch", span));
+        self.edit(|row| row.call = Some(call));
+        self
+    }
+
+    pub(crate) fn sync_call(mut self, span: Span) -> Self {
+        self.calls.push(("cudaStreamSynchronize", span));
+        self
+    }
+
+    pub(crate) fn queue(mut self, device: i64, queue: i64, role: &'static str) -> Self {
+        self.queues.push((device, queue, role));
+        self
+    }
+
+    pub(crate) fn block(mut self, span: Span) -> Self {
+        self.ranges.push((Some("proftool"), "block", span));
+        self
+    }
+
+    pub(crate) fn range(mut self, name: &'static str, span: Span) -> Self {
+        self.ranges.push((None, name, span));
+        self
+    }
+
+    pub(crate) fn ceiling(mut self, ceiling: FixtureCeiling) -> Self {
+        self.ceilings.push(ceiling);
+        self
+    }
+
+    pub(crate) fn link(mut self, src: i64, dst: i64, bytes_per_s: f64) -> Self {
+        self.links.push((src, dst, bytes_per_s));
+        self
+    }
+
+    pub(crate) fn arch(mut self, arch: &'static str) -> Self {
+        self.arch = Some(arch);
+        self
+    }
+
+    pub(crate) fn model(&self) -> Model {
+        Model::read(&self.tables()).unwrap()
+    }
+
+    pub(crate) fn tables(&self) -> Tables {
+        let mut tables = Tables::default();
+        self.activities(&mut tables);
+        self.work_rows(&mut tables);
+        self.host_rows(&mut tables);
+        self.device_rows(&mut tables);
+        self.roof_rows(&mut tables);
+        tables
+    }
+
+    fn activities(&self, tables: &mut Tables) {
+        let ints = |name, value: &dyn Fn(&Row) -> Option<i64>| int_column(name, self.rows.iter().map(value));
+        let columns = vec![
+            int_column("id", (0..self.rows.len()).map(|id| Some(id as i64))),
+            ints("process", &|_| Some(1)),
+            ints("device", &|row| Some(row.device)),
+            ints("queue", &|row| Some(row.queue)),
+            text_column("kind", self.rows.iter().map(|row| Some(row.kind))),
+            text_column("name", self.rows.iter().map(|row| Some(row.name.as_str()))),
+            ints("start_ns", &|row| Some(row.span.0)),
+            ints("end_ns", &|row| Some(row.span.1)),
+            ints("call", &|row| row.call),
+            ints("bytes", &|row| row.bytes),
+            ints("src_device", &|row| row.ends.0),
+            ints("dst_device", &|row| row.ends.1),
+            bool_column("simulated", self.rows.iter().map(|row| Some(row.simulated))),
+        ];
+        put(tables, &tables::ACTIVITIES, self.rows.len(), columns);
+    }
+
+    fn work_rows(&self, tables: &mut Tables) {
+        let works: Vec<_> = self.rows.iter().enumerate().filter_map(|(id, row)| Some((id, row.work?))).collect();
+        let ints = |name, value: &dyn Fn(&FixtureWork) -> Option<i64>| {
+            int_column(name, works.iter().map(|(_, work)| value(work)))
+        };
+        let columns = vec![
+            int_column("activity", works.iter().map(|(id, _)| Some(*id as i64))),
+            ints("step", &|work| Some(work.step)),
+            text_column("phase", works.iter().map(|(_, work)| Some(work.phase))),
+            ints("stage", &|work| Some(work.stage)),
+            ints("micro_batch", &|work| Some(work.micro_batch)),
+            ints("rows", &|work| Some(work.rows)),
+            ints("flop", &|work| work.flop),
+            ints("dram_bytes", &|work| work.dram_bytes),
+            text_column("precision", works.iter().map(|(_, work)| work.flop.map(|_| "f32"))),
+        ];
+        put(tables, &tables::WORK, works.len(), columns);
+    }
+
+    fn host_rows(&self, tables: &mut Tables) {
+        let calls = &self.calls;
+        let columns = vec![
+            int_column("id", (0..calls.len()).map(|id| Some(id as i64))),
+            int_column("process", calls.iter().map(|_| Some(1))),
+            text_column("api", calls.iter().map(|_| Some("runtime"))),
+            text_column("name", calls.iter().map(|call| Some(call.0))),
+            int_column("start_ns", calls.iter().map(|call| Some(call.1.0))),
+            int_column("end_ns", calls.iter().map(|call| Some(call.1.1))),
+        ];
+        put(tables, &tables::CALLS, calls.len(), columns);
+        let ranges = &self.ranges;
+        let columns = vec![
+            int_column("id", (0..ranges.len()).map(|id| Some(id as i64))),
+            text_column("domain", ranges.iter().map(|range| range.0)),
+            text_column("name", ranges.iter().map(|range| Some(range.1))),
+            text_column("style", ranges.iter().map(|_| Some("push_pop"))),
+            int_column("process", ranges.iter().map(|_| Some(1))),
+            int_column("start_ns", ranges.iter().map(|range| Some(range.2.0))),
+            int_column("end_ns", ranges.iter().map(|range| Some(range.2.1))),
+        ];
+        put(tables, &tables::RANGES, ranges.len(), columns);
+        let edges = &self.edges;
+        let columns = vec![
+            int_column("activity", edges.iter().map(|edge| Some(edge.0))),
+            int_column("depends_on", edges.iter().map(|edge| Some(edge.1))),
+            text_column("kind", edges.iter().map(|edge| Some(edge.2))),
+            text_column("source", edges.iter().map(|_| Some("declared"))),
+        ];
+        put(tables, &tables::DEPENDENCIES, edges.len(), columns);
+    }
+
+    fn device_rows(&self, tables: &mut Tables) {
+        let devices: std::collections::BTreeSet<i64> = self.rows.iter().map(|row| row.device).collect();
+        let columns = vec![
+            int_column("device", devices.iter().map(|device| Some(*device))),
+            text_column("kind", devices.iter().map(|_| Some("cpu"))),
+            text_column("name", devices.iter().map(|_| Some("test"))),
+            text_column("arch", devices.iter().map(|_| self.arch)),
+        ];
+        put(tables, &tables::DEVICES, devices.len(), columns);
+        let queues = &self.queues;
+        let columns = vec![
+            int_column("device", queues.iter().map(|queue| Some(queue.0))),
+            int_column("queue", queues.iter().map(|queue| Some(queue.1))),
+            text_column("role", queues.iter().map(|queue| Some(queue.2))),
+        ];
+        put(tables, &tables::QUEUES, queues.len(), columns);
+    }
+
+    fn roof_rows(&self, tables: &mut Tables) {
+        let roofs = &self.ceilings;
+        let columns = vec![
+            int_column("device", roofs.iter().map(|_| Some(0))),
+            text_column("kind", roofs.iter().map(|roof| Some(roof.precision.map_or("bandwidth", |_| "compute")))),
+            text_column("name", roofs.iter().map(|roof| Some(roof.name))),
+            text_column("precision", roofs.iter().map(|roof| roof.precision)),
+            text_column("level", roofs.iter().map(|roof| roof.level)),
+            text_column("isa", roofs.iter().map(|roof| roof.isa)),
+            int_column("cores", roofs.iter().map(|roof| Some(roof.cores))),
+            float_column("value", roofs.iter().map(|roof| Some(roof.value))),
+            float_column("per_cycle", roofs.iter().map(|roof| roof.per_cycle)),
+            text_column("unit", roofs.iter().map(|_| Some("1/s"))),
+            text_column("source", roofs.iter().map(|_| Some("measured"))),
+            bool_column("contended", roofs.iter().map(|_| Some(false))),
+        ];
+        put(tables, &tables::CEILINGS, roofs.len(), columns);
+        let links = &self.links;
+        let columns = vec![
+            int_column("src", links.iter().map(|link| Some(link.0))),
+            int_column("dst", links.iter().map(|link| Some(link.1))),
+            float_column("bytes_per_s", links.iter().map(|link| Some(link.2))),
+            bool_column("contended", links.iter().map(|_| Some(false))),
+        ];
+        put(tables, &tables::LINKS, links.len(), columns);
+    }
+}
+
+fn put(tables: &mut Tables, table: &'static Table, height: usize, mut columns: Vec<polars::prelude::Column>) {
+    columns.push(text_column("pass", (0..height).map(|_| Some("host"))));
+    columns.push(int_column("rank", (0..height).map(|_| Some(0))));
+    tables.set(table, build(table, columns).unwrap()).unwrap();
+}
+
+/// A manifest of blocks with that many iterations, each taking 10, 11 or 12 ns.
+pub(crate) fn manifest(iterations: u64) -> proftool_trace::Manifest {
+    serde_json::from_value(serde_json::json!({
+        "format": {"major": 1, "minor": 0},
+        "target": {"name": "target", "parameters": {}, "seed": 0},
+        "hardware_key": "test",
+        "time": "measured",
+        "captured_utc": "2026-01-01T00:00:00Z",
+        "command_line": [],
+        "host": {"os": "test", "cpu": "test", "cores": 1, "memory_bytes": 1},
+        "devices": [],
+        "versions": {},
+        "passes": [],
+        "warmup": 0,
+        "iterations": iterations,
+        "blocks": 1,
+        "results": {
+            "iteration_ns": [10, 11, 12], "fill_ns": [], "cpu_ns": [], "verified": true,
+            "max_relative_error": null, "exit_code": 0
+        }
+    }))
+    .unwrap()
+}

@@ -1,0 +1,566 @@
+//! The importer of the host tracer's own file, `host.trace` (`docs/host-format.md`).
+
+use std::path::Path;
+
+use polars::prelude::Column;
+use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
+use proftool_trace::{Table, tables};
+use serde::Deserialize;
+
+use super::{Importer, Session};
+use crate::Error;
+
+/// The importer.
+pub const IMPORTER: Importer = Importer {
+    name: "host",
+    doc: "The built-in host tracer's file, host.trace.",
+    sniff: |head| head.starts_with(MAGIC),
+    import,
+};
+
+const MAGIC: &[u8] = b"proftool-host\0";
+const VERSION: u16 = 1;
+const START: usize = MAGIC.len() + 2;
+const ABSENT: i64 = i64::MIN;
+
+const KINDS: &[&str] = &["kernel", "copy", "set", "sync", "graph"];
+const COPY_KINDS: &[&str] = &["h2d", "d2h", "d2d", "p2p", "h2h"];
+const EDGES: &[&str] = &["data", "event", "queue", "collective", "launch"];
+const SOURCES: &[&str] = &["declared", "inferred"];
+const APIS: &[&str] = &["runtime", "driver", "osrt", "mpi", "ucx", "op"];
+const STYLES: &[&str] = &["push_pop", "start_end", "mark"];
+/// Stands for a name whose string was cut off with the end of the file.
+const LOST_NAME: &str = "(name lost)";
+
+#[derive(Deserialize)]
+struct Head {
+    pass: String,
+    rank: i64,
+    process: i64,
+    session_start_unix_ns: i64,
+    session_start_monotonic_ns: i64,
+    clock: String,
+    time: String,
+    devices: Vec<Device>,
+    queues: Vec<Queue>,
+    #[serde(default)]
+    links: Vec<Link>,
+}
+
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are those of the file")]
+struct Device {
+    device: i64,
+    kind: String,
+    name: String,
+    arch: Option<String>,
+    cores: Option<i64>,
+    memory_bytes: Option<i64>,
+    clock_hz: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the fields are those of the file")]
+struct Queue {
+    device: i64,
+    queue: i64,
+    role: Option<String>,
+    priority: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    src: i64,
+    dst: i64,
+    bytes_per_s: f64,
+    latency_ns: Option<i64>,
+    #[serde(default)]
+    contended: bool,
+}
+
+#[derive(Deserialize)]
+struct Tail {
+    lost: Lost,
+}
+
+#[derive(Deserialize)]
+struct Lost {
+    operations: i64,
+    dependencies: i64,
+    calls: i64,
+    ranges: i64,
+}
+
+/// The file's chunks, read but not yet turned into rows.
+#[derive(Default)]
+struct Content {
+    head: Option<Head>,
+    strings: Vec<String>,
+    operations: Vec<[i64; 22]>,
+    dependencies: Vec<[i64; 4]>,
+    calls: Vec<[i64; 9]>,
+    ranges: Vec<[i64; 9]>,
+    tail: Option<Tail>,
+    truncated: bool,
+}
+
+fn import(path: &Path, tables: &mut Tables) -> Result<Session, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+    if let Some(found) = version(&bytes).filter(|found| *found > VERSION) {
+        return Err(Error::NewerVersion { path: path.to_owned(), format: "host", found, supported: VERSION });
+    }
+    let mut content = read(&bytes).map_err(damaged)?;
+    let Some(head) = content.head.take() else {
+        return Err(damaged("it ends before its description of the session".to_owned()));
+    };
+    let rows = Importing { head: &head, content: &content };
+    rows.check().map_err(damaged)?;
+    rows.append(tables)?;
+    Ok(Session {
+        pass: head.pass,
+        rank: head.rank,
+        start_unix_ns: head.session_start_unix_ns,
+        start_monotonic_ns: head.session_start_monotonic_ns,
+        clock: head.clock,
+        time_simulated: head.time == "simulated",
+    })
+}
+
+fn version(bytes: &[u8]) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(MAGIC.len()..START)?.try_into().ok()?))
+}
+
+/// Reads all whole chunks; a last one that is cut short is dropped and marked.
+fn read(bytes: &[u8]) -> Result<Content, String> {
+    let mut content = Content::default();
+    let mut at = START;
+    content.truncated = bytes.len() < START;
+    while at < bytes.len() {
+        let Some((tag, payload)) = chunk(&bytes[at..]) else {
+            content.truncated = true;
+            break;
+        };
+        content.add(tag, payload, at)?;
+        at += 12 + payload.len();
+    }
+    Ok(content)
+}
+
+/// The first chunk, `None` when the bytes end inside it.
+fn chunk(bytes: &[u8]) -> Option<([u8; 4], &[u8])> {
+    let tag = bytes.get(..4)?.try_into().ok()?;
+    let length = u64::from_le_bytes(bytes.get(4..12)?.try_into().ok()?);
+    let payload = bytes.get(12..)?.get(..usize::try_from(length).ok()?)?;
+    Some((tag, payload))
+}
+
+impl Content {
+    fn add(&mut self, tag: [u8; 4], payload: &[u8], at: usize) -> Result<(), String> {
+        let json = |error: serde_json::Error| format!("the chunk at byte {at} is no valid JSON ({error})");
+        if self.head.is_none() && tag != *b"head" {
+            return Err(format!("it does not begin with a head chunk but with {:?}", String::from_utf8_lossy(&tag)));
+        }
+        match &tag {
+            b"head" => self.head = Some(serde_json::from_slice(payload).map_err(json)?),
+            b"strs" => self.strings = serde_json::from_slice(payload).map_err(json)?,
+            b"tail" => self.tail = Some(serde_json::from_slice(payload).map_err(json)?),
+            b"oper" => records(payload, at, &mut self.operations)?,
+            b"deps" => records(payload, at, &mut self.dependencies)?,
+            b"call" => records(payload, at, &mut self.calls)?,
+            b"rang" => records(payload, at, &mut self.ranges)?,
+            other => {
+                return Err(format!("the chunk at byte {at} has the unknown tag {:?}", String::from_utf8_lossy(other)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn records<const N: usize>(payload: &[u8], at: usize, rows: &mut Vec<[i64; N]>) -> Result<(), String> {
+    if !payload.len().is_multiple_of(N * 8) {
+        return Err(format!("the chunk at byte {at} is no whole number of records"));
+    }
+    let field = |bytes: &[u8]| i64::from_le_bytes(std::array::from_fn(|byte| bytes[byte]));
+    rows.extend(payload.chunks_exact(N * 8).map(|record| std::array::from_fn(|index| field(&record[index * 8..]))));
+    Ok(())
+}
+
+fn optional(value: i64) -> Option<i64> {
+    (value != ABSENT).then_some(value)
+}
+
+/// Turns chunks into rows.
+struct Importing<'a> {
+    head: &'a Head,
+    content: &'a Content,
+}
+
+impl<'a> Importing<'a> {
+    fn text(&self, index: i64) -> Option<&'a str> {
+        optional(index)?;
+        let text = usize::try_from(index).ok().and_then(|index| self.content.strings.get(index));
+        Some(text.map_or(LOST_NAME, String::as_str))
+    }
+
+    /// The file was cut short or its writer stopped.
+    fn is_short(&self) -> bool {
+        self.content.truncated || self.content.tail.is_none()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = i64> + '_ {
+        let operations = self.content.operations.iter().flat_map(|row| [row[5], row[15], row[21]]);
+        let calls = self.content.calls.iter().map(|row| row[3]);
+        operations.chain(calls).chain(self.content.ranges.iter().flat_map(|row| [row[3], row[4]]))
+    }
+
+    fn lost_names(&self) -> i64 {
+        let known = 0..self.content.strings.len() as i64;
+        self.texts().filter(|index| *index != ABSENT && !known.contains(index)).count() as i64
+    }
+
+    /// Codes and strings must exist; only a short file may lack strings.
+    fn check(&self) -> Result<(), String> {
+        if self.lost_names() > 0 && !self.is_short() {
+            return Err("a record names a string that is not in the file".to_owned());
+        }
+        let content = self.content;
+        in_range("kind of an operation", content.operations.iter().map(|row| row[4]), KINDS)?;
+        in_range("copy kind", content.operations.iter().map(|row| row[10]).filter(|code| *code != ABSENT), COPY_KINDS)?;
+        in_range("kind of a dependency", content.dependencies.iter().map(|row| row[2]), EDGES)?;
+        in_range("source of a dependency", content.dependencies.iter().map(|row| row[3]), SOURCES)?;
+        in_range("interface of a call", content.calls.iter().map(|row| row[2]), APIS)?;
+        in_range("style of a range", content.ranges.iter().map(|row| row[5]), STYLES)?;
+        let operations = content.operations.iter().flat_map(|row| [row[0], row[2], row[6], row[7]]);
+        let calls = content.calls.iter().flat_map(|row| [row[0], row[4], row[5]]);
+        let ranges = content.ranges.iter().flat_map(|row| [row[0], row[6]]);
+        let dependencies = content.dependencies.iter().flat_map(|row| [row[0], row[1]]);
+        if operations.chain(calls).chain(ranges).chain(dependencies).any(|value| value == ABSENT) {
+            return Err("a record lacks an identifier, a device or a time".to_owned());
+        }
+        Ok(())
+    }
+
+    fn append(&self, tables: &mut Tables) -> Result<(), Error> {
+        self.append_head(tables)?;
+        self.append_operations(tables)?;
+        self.append_work(tables)?;
+        self.append_dependencies(tables)?;
+        self.append_calls(tables)?;
+        self.append_ranges(tables)?;
+        self.append_issues(tables)
+    }
+
+    /// Appends rows with pass and rank before the given columns.
+    fn put(&self, tables: &mut Tables, table: &'static Table, count: usize, columns: Vec<Column>) -> Result<(), Error> {
+        if count == 0 {
+            return Ok(());
+        }
+        let mut all = vec![
+            text_column("pass", std::iter::repeat_n(Some(self.head.pass.as_str()), count)),
+            int_column("rank", std::iter::repeat_n(Some(self.head.rank), count)),
+        ];
+        all.extend(columns);
+        Ok(tables.append(table, &build(table, all)?)?)
+    }
+
+    fn append_head(&self, tables: &mut Tables) -> Result<(), Error> {
+        let devices = &self.head.devices;
+        let columns = vec![
+            int_column("device", devices.iter().map(|row| Some(row.device))),
+            text_column("kind", devices.iter().map(|row| Some(row.kind.as_str()))),
+            text_column("name", devices.iter().map(|row| Some(row.name.as_str()))),
+            text_column("arch", devices.iter().map(|row| row.arch.as_deref())),
+            int_column("sm_count", devices.iter().map(|row| row.cores)),
+            int_column("memory_bytes", devices.iter().map(|row| row.memory_bytes)),
+            int_column("clock_hz", devices.iter().map(|row| row.clock_hz)),
+        ];
+        self.put(tables, &tables::DEVICES, devices.len(), columns)?;
+        let queues = &self.head.queues;
+        let columns = vec![
+            int_column("device", queues.iter().map(|row| Some(row.device))),
+            int_column("queue", queues.iter().map(|row| Some(row.queue))),
+            text_column("role", queues.iter().map(|row| row.role.as_deref())),
+            int_column("priority", queues.iter().map(|row| row.priority)),
+        ];
+        self.put(tables, &tables::QUEUES, queues.len(), columns)?;
+        let links = &self.head.links;
+        let columns = vec![
+            int_column("src", links.iter().map(|row| Some(row.src))),
+            int_column("dst", links.iter().map(|row| Some(row.dst))),
+            float_column("bytes_per_s", links.iter().map(|row| Some(row.bytes_per_s))),
+            int_column("latency_ns", links.iter().map(|row| row.latency_ns)),
+            bool_column("contended", links.iter().map(|row| Some(row.contended))),
+        ];
+        self.put(tables, &tables::LINKS, links.len(), columns)
+    }
+
+    fn append_operations(&self, tables: &mut Tables) -> Result<(), Error> {
+        let rows = &self.content.operations;
+        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
+        let columns = vec![
+            int("id", 0),
+            int_column("process", rows.iter().map(|_| Some(self.head.process))),
+            int("device", 2),
+            int("queue", 3),
+            text_column("kind", rows.iter().map(|row| code(KINDS, row[4]))),
+            text_column("name", rows.iter().map(|row| self.text(row[5]).or(Some("")))),
+            int("start_ns", 6),
+            int("end_ns", 7),
+            int("call", 8),
+            int("bytes", 9),
+            text_column("copy_kind", rows.iter().map(|row| code(COPY_KINDS, row[10]))),
+            int("src_device", 11),
+            int("dst_device", 12),
+            bool_column("simulated", rows.iter().map(|row| Some(row[13] == 1))),
+        ];
+        self.put(tables, &tables::ACTIVITIES, rows.len(), columns)
+    }
+
+    fn append_work(&self, tables: &mut Tables) -> Result<(), Error> {
+        let rows: Vec<_> = self.content.operations.iter().filter(|row| row[15] != ABSENT).collect();
+        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
+        let columns = vec![
+            int("activity", 0),
+            int("step", 14),
+            text_column("phase", rows.iter().map(|row| self.text(row[15]))),
+            int("stage", 16),
+            int("micro_batch", 17),
+            int("rows", 18),
+            int("flop", 19),
+            int("dram_bytes", 20),
+            text_column("precision", rows.iter().map(|row| self.text(row[21]))),
+        ];
+        self.put(tables, &tables::WORK, rows.len(), columns)
+    }
+
+    fn append_dependencies(&self, tables: &mut Tables) -> Result<(), Error> {
+        let rows = &self.content.dependencies;
+        let columns = vec![
+            int_column("activity", rows.iter().map(|row| Some(row[0]))),
+            int_column("depends_on", rows.iter().map(|row| Some(row[1]))),
+            text_column("kind", rows.iter().map(|row| code(EDGES, row[2]))),
+            text_column("source", rows.iter().map(|row| code(SOURCES, row[3]))),
+        ];
+        self.put(tables, &tables::DEPENDENCIES, rows.len(), columns)
+    }
+
+    fn append_calls(&self, tables: &mut Tables) -> Result<(), Error> {
+        let rows = &self.content.calls;
+        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
+        let columns = vec![
+            int("id", 0),
+            int_column("process", rows.iter().map(|_| Some(self.head.process))),
+            int("thread", 1),
+            text_column("api", rows.iter().map(|row| code(APIS, row[2]))),
+            text_column("name", rows.iter().map(|row| self.text(row[3]).or(Some("")))),
+            int("start_ns", 4),
+            int("end_ns", 5),
+            int("device", 6),
+            int("queue", 7),
+            int("target_event", 8),
+        ];
+        self.put(tables, &tables::CALLS, rows.len(), columns)
+    }
+
+    fn append_ranges(&self, tables: &mut Tables) -> Result<(), Error> {
+        let rows = &self.content.ranges;
+        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
+        let columns = vec![
+            int("id", 0),
+            int("parent", 1),
+            int_column("process", rows.iter().map(|_| Some(self.head.process))),
+            int("thread", 2),
+            int("end_thread", 2),
+            text_column("domain", rows.iter().map(|row| self.text(row[3]))),
+            text_column("name", rows.iter().map(|row| self.text(row[4]).or(Some("")))),
+            text_column("style", rows.iter().map(|row| code(STYLES, row[5]))),
+            int("start_ns", 6),
+            int("end_ns", 7),
+            int("depth", 8),
+        ];
+        self.put(tables, &tables::RANGES, rows.len(), columns)
+    }
+
+    fn append_issues(&self, tables: &mut Tables) -> Result<(), Error> {
+        let issues = self.issues();
+        let columns = vec![
+            text_column("source", issues.iter().map(|_| Some(IMPORTER.name))),
+            text_column("severity", issues.iter().map(|_| Some("data_loss"))),
+            text_column("code", issues.iter().map(|issue| Some(issue.0))),
+            int_column("count", issues.iter().map(|issue| Some(issue.1))),
+            text_column("detail", issues.iter().map(|issue| Some(issue.2.as_str()))),
+        ];
+        self.put(tables, &tables::ISSUES, issues.len(), columns)
+    }
+
+    /// Code, count and sentence of each problem.
+    fn issues(&self) -> Vec<(&'static str, i64, String)> {
+        let mut issues = Vec::new();
+        if self.content.truncated {
+            let text = "the file ends inside a chunk, which was dropped; capture again, with enough free disk";
+            issues.push(("truncated_file", 1, text.to_owned()));
+        }
+        let Some(tail) = &self.content.tail else {
+            let text = "the writer was stopped before the file was complete; later records are missing";
+            issues.push(("no_tail", 1, text.to_owned()));
+            if self.lost_names() > 0 {
+                let text = format!("names that were cut off with the end of the file read {LOST_NAME:?}");
+                issues.push(("lost_names", self.lost_names(), text));
+            }
+            return issues;
+        };
+        let lost = [
+            ("lost_operations", tail.lost.operations),
+            ("lost_dependencies", tail.lost.dependencies),
+            ("lost_calls", tail.lost.calls),
+            ("lost_ranges", tail.lost.ranges),
+        ];
+        for (code, count) in lost.into_iter().filter(|(_, count)| *count > 0) {
+            issues.push((code, count, "a recorder's buffer was full; capture fewer iterations".to_owned()));
+        }
+        issues
+    }
+}
+
+fn code(names: &[&'static str], code: i64) -> Option<&'static str> {
+    usize::try_from(code).ok().and_then(|code| names.get(code).copied())
+}
+
+fn in_range(what: &str, mut codes: impl Iterator<Item = i64>, names: &[&'static str]) -> Result<(), String> {
+    match codes.find(|value| code(names, *value).is_none()) {
+        Some(value) => Err(format!("{value} is no {what}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::import;
+    use super::*;
+    use proftool_trace::frame::{ints, texts};
+    use std::path::PathBuf;
+
+    const HEAD: &str = r#"{"pass": "host", "rank": 0, "process": 42,
+        "session_start_unix_ns": 5, "session_start_monotonic_ns": 6, "clock": "CLOCK_MONOTONIC", "time": "measured",
+        "devices": [{"device": 0, "kind": "cpu", "name": "test", "arch": "zen3", "cores": 1, "memory_bytes": null, "clock_hz": null}],
+        "queues": [{"device": 0, "queue": 0, "role": "compute", "priority": 0}],
+        "links": [{"src": 0, "dst": 1, "bytes_per_s": 25e9, "latency_ns": 2000, "contended": false}]}"#;
+
+    fn push(bytes: &mut Vec<u8>, tag: [u8; 4], payload: &[u8]) {
+        bytes.extend(tag);
+        bytes.extend((payload.len() as u64).to_le_bytes());
+        bytes.extend(payload);
+    }
+
+    fn push_record(bytes: &mut Vec<u8>, tag: [u8; 4], fields: &[i64]) {
+        push(bytes, tag, &fields.iter().flat_map(|field| field.to_le_bytes()).collect::<Vec<u8>>());
+    }
+
+    /// Two operations, a dependency, a call, a range, and that tail.
+    fn file(tail: Option<&str>) -> Vec<u8> {
+        let n = ABSENT;
+        let mut bytes = b"proftool-host\0\x01\x00".to_vec();
+        push(&mut bytes, *b"head", HEAD.as_bytes());
+        push(&mut bytes, *b"strs", br#"["gemm", "prefill", "f32", "launch", "proftool", "block", "copy"]"#);
+        push_record(&mut bytes, *b"oper", &[7, 1, 0, 0, 0, 0, 10, 20, 3, n, n, n, n, 0, 1, 1, 2, 3, 8, 99, 64, 2]);
+        push_record(&mut bytes, *b"oper", &[8, 1, 0, 1, 1, 6, 20, 25, n, 512, 3, 0, 1, 1, n, n, n, n, n, n, n, n]);
+        push_record(&mut bytes, *b"deps", &[8, 7, 0, 0]);
+        push_record(&mut bytes, *b"call", &[3, 1, 0, 3, 8, 9, 0, 0, n]);
+        push_record(&mut bytes, *b"rang", &[1, n, 1, 4, 5, 0, 0, 30, 0]);
+        if let Some(tail) = tail {
+            push(&mut bytes, *b"tail", tail.as_bytes());
+        }
+        bytes
+    }
+
+    const WHOLE: &str = r#"{"lost": {"operations": 0, "dependencies": 0, "calls": 0, "ranges": 0}}"#;
+
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.trace");
+        std::fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    fn imported(bytes: &[u8]) -> Result<(Session, Tables), Error> {
+        let (_folder, path) = written(bytes);
+        let mut tables = Tables::default();
+        let (importer, session) = import(&path, &mut tables)?;
+        assert_eq!(importer.name, "host");
+        Ok((session, tables))
+    }
+
+    #[test]
+    fn a_whole_file_fills_the_tables() {
+        let (session, tables) = imported(&file(Some(WHOLE))).unwrap();
+        assert_eq!((session.start_unix_ns, session.start_monotonic_ns, session.time_simulated), (5, 6, false));
+        let heights = tables::ALL.iter().map(|table| (table.name, tables.get(table).height()));
+        let filled: Vec<_> = heights.filter(|(_, height)| *height > 0).collect();
+        let one = ["devices", "queues", "work", "calls", "dependencies", "ranges", "links"];
+        assert!(filled.iter().all(|(name, height)| *height == 1 && one.contains(name) || *name == "activities"));
+        assert_eq!(filled.len(), one.len() + 1);
+        let activities = tables.get(&tables::ACTIVITIES);
+        assert_eq!(ints(activities, "bytes").unwrap(), [None, Some(512)]);
+        assert_eq!(texts(activities, "copy_kind").unwrap(), [None, Some("p2p".to_owned())]);
+        assert_eq!(ints(tables.get(&tables::WORK), "rows").unwrap(), [Some(8)]);
+        assert_eq!(ints(tables.get(&tables::WORK), "dram_bytes").unwrap(), [Some(64)]);
+        assert_eq!(texts(tables.get(&tables::RANGES), "domain").unwrap(), [Some("proftool".to_owned())]);
+    }
+
+    #[test]
+    fn every_cut_keeps_the_whole_chunks_or_is_one_clear_error() {
+        let bytes = file(Some(WHOLE));
+        for length in START..bytes.len() {
+            match imported(&bytes[..length]) {
+                Ok((_, tables)) => {
+                    let severities = texts(tables.get(&tables::ISSUES), "severity").unwrap();
+                    assert!(severities.contains(&Some("data_loss".to_owned())), "cut at {length}");
+                }
+                Err(Error::Damaged { .. } | Error::NoRows { .. }) => {}
+                Err(error) => panic!("cut at {length}: {error}"),
+            }
+        }
+        let (_, tables) = imported(&file(None)).unwrap();
+        assert_eq!(texts(tables.get(&tables::ISSUES), "code").unwrap(), [Some("no_tail".to_owned())]);
+        assert_eq!(tables.get(&tables::ACTIVITIES).height(), 2);
+    }
+
+    #[test]
+    fn lost_records_are_issues() {
+        let lost = r#"{"lost": {"operations": 5, "dependencies": 0, "calls": 2, "ranges": 0}}"#;
+        let (_, tables) = imported(&file(Some(lost))).unwrap();
+        let issues = tables.get(&tables::ISSUES);
+        assert_eq!(ints(issues, "count").unwrap(), [Some(5), Some(2)]);
+        assert_eq!(texts(issues, "code").unwrap()[0].as_deref(), Some("lost_operations"));
+    }
+
+    #[test]
+    fn damage_is_one_error_that_says_what_and_where() {
+        let mut unknown = file(None);
+        push(&mut unknown, *b"what", b"");
+        let mut odd = file(None);
+        push(&mut odd, *b"deps", &[0; 9]);
+        let mut string = file(None);
+        push_record(&mut string, *b"rang", &[2, ABSENT, 1, 4, 99, 0, 0, 30, 0]);
+        push(&mut string, *b"tail", WHOLE.as_bytes());
+        let mut kind = file(None);
+        push_record(&mut kind, *b"deps", &[8, 7, 9, 0]);
+        for (bytes, part) in [(unknown, "unknown tag"), (odd, "records"), (string, "string"), (kind, "9 is no kind")] {
+            let error = imported(&bytes).unwrap_err().to_string();
+            assert!(error.contains("host.trace is damaged") && error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_an_empty_trace_names_the_formats() {
+        let mut newer = file(Some(WHOLE));
+        newer[MAGIC.len()] = 2;
+        assert!(matches!(imported(&newer), Err(Error::NewerVersion { found: 2, .. })));
+        let mut empty = b"proftool-host\0\x01\x00".to_vec();
+        push(&mut empty, *b"head", HEAD.as_bytes());
+        push(&mut empty, *b"tail", WHOLE.as_bytes());
+        let error = imported(&empty).unwrap_err().to_string();
+        assert!(error.contains("holds no events") && error.contains("formats tried: host"), "{error}");
+    }
+}

@@ -1,0 +1,175 @@
+//! Metrics: pure functions from tables to a result table, one file each.
+//!
+//! Every result row begins with `run` and `target`. Adding a metric is a new file, its `mod` line and its entry in
+//! [`METRICS`].
+
+use std::cell::OnceCell;
+
+use polars::prelude::DataFrame;
+use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
+use proftool_trace::table::{Column, Table, int, text};
+
+use crate::Error;
+use crate::model::Model;
+use crate::windows::Window;
+
+pub mod bubble;
+pub mod idle;
+pub mod kernels;
+pub mod kv_transfer;
+pub mod overlap;
+pub mod roofline;
+pub mod roofline_flop;
+
+/// What a metric is computed from.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// Name of the run: the artifact's directory.
+    pub run: &'a str,
+    /// Name of the target.
+    pub target: &'a str,
+    /// The canonical tables.
+    pub tables: &'a Tables,
+    /// Which windows to report.
+    pub window: Window,
+    model: OnceCell<Model>,
+}
+
+impl<'a> Input<'a> {
+    /// An input; the tables are viewed when the first metric asks.
+    pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
+        Self { run, target, tables, window, model: OnceCell::new() }
+    }
+
+    /// The typed view of the timeline pass, made once.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn model(&self) -> Result<&Model, Error> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let model = Model::read(self.tables)?;
+        Ok(self.model.get_or_init(|| model))
+    }
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// The name: file stem, CLI value and stem of its Parquet file.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Schema of its result.
+    pub table: &'static Table,
+    /// Computes it.
+    pub compute: fn(&Input) -> Result<DataFrame, Error>,
+}
+
+/// Every metric, in the order of the alphabet.
+pub const METRICS: &[Metric] = &[
+    bubble::METRIC,
+    idle::METRIC,
+    kernels::METRIC,
+    kv_transfer::METRIC,
+    overlap::METRIC,
+    roofline::METRIC,
+    roofline_flop::METRIC,
+];
+
+/// The metric of that name.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+pub(crate) const RUN: Column = text("run", "Name of the run: the artifact's directory.");
+pub(crate) const TARGET: Column = text("target", "Name of the target.");
+pub(crate) const RANK: Column = int("rank", "Rank of the process.");
+pub(crate) const DEVICE: Column = int("device", "Number of the device inside its rank.");
+pub(crate) const WINDOW: Column =
+    text("window", "The window set: `blocks`, `block N`, `trace` (first start to last end), or the name of a range.");
+
+/// Turns result rows into columns, one line a column.
+pub(crate) struct Output<'r, R> {
+    rows: &'r [R],
+    columns: Vec<polars::prelude::Column>,
+}
+
+impl<'r, R> Output<'r, R> {
+    /// Begins with the columns `run` and `target`.
+    pub(crate) fn new(run: &str, target: &str, rows: &'r [R]) -> Self {
+        Self { rows, columns: Vec::new() }.text("run", |_| Some(run)).text("target", |_| Some(target))
+    }
+
+    pub(crate) fn int(mut self, name: &str, value: impl Fn(&'r R) -> Option<i64>) -> Self {
+        self.columns.push(int_column(name, self.rows.iter().map(value)));
+        self
+    }
+
+    pub(crate) fn float(mut self, name: &str, value: impl Fn(&'r R) -> Option<f64>) -> Self {
+        self.columns.push(float_column(name, self.rows.iter().map(value)));
+        self
+    }
+
+    pub(crate) fn text<S: AsRef<str>>(mut self, name: &str, value: impl Fn(&'r R) -> Option<S>) -> Self {
+        self.columns.push(text_column(name, self.rows.iter().map(value)));
+        self
+    }
+
+    pub(crate) fn bool(mut self, name: &str, value: impl Fn(&'r R) -> Option<bool>) -> Self {
+        self.columns.push(bool_column(name, self.rows.iter().map(value)));
+        self
+    }
+
+    pub(crate) fn build(self, table: &Table) -> Result<DataFrame, Error> {
+        Ok(build(table, self.columns)?)
+    }
+}
+
+/// `part / whole`, null where there is no whole.
+pub(crate) fn ratio(part: i64, whole: i64) -> Option<f64> {
+    (whole != 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proftool_trace::frame::{Tables, check};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_list_equals_the_directory() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/metrics");
+        let stems = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: BTreeSet<String> = stems
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+            .filter(|stem| stem != "mod")
+            .collect();
+        let listed: BTreeSet<String> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
+        assert_eq!(files, listed);
+        assert_eq!(listed.len(), METRICS.len());
+    }
+
+    #[test]
+    fn every_metric_returns_its_schema_on_empty_tables() {
+        let tables = Tables::default();
+        for window in [Window::Default, Window::Each] {
+            let input = Input::new("run", "target", &tables, window);
+            for metric in METRICS {
+                let frame = (metric.compute)(&input).unwrap();
+                check(metric.table, &frame).unwrap();
+                assert_eq!(metric.table.name, metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_result_begins_with_run_and_target_and_documents_its_columns() {
+        for metric in METRICS {
+            let columns = metric.table.columns;
+            assert_eq!([columns[0].name, columns[1].name], ["run", "target"], "{}", metric.name);
+            assert!(columns.iter().all(|column| column.doc.ends_with('.')), "{}", metric.name);
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! Typed views of one timeline pass, taken from the frames once, so that metrics are plain Rust on slices.
+
+use std::collections::{BTreeSet, HashMap};
+
+use polars::prelude::DataFrame;
+use proftool_trace::frame::{self, Tables};
+use proftool_trace::tables;
+
+use crate::Error;
+use crate::classes::{Class, Facts, KV_RANGES, Kind, SYNC_CALLS, classify, contains_any};
+use crate::operators::{Span, contains, union};
+
+/// Each distinct text once; a text is a small number elsewhere.
+#[derive(Debug, Default)]
+pub struct Names {
+    texts: Vec<String>,
+    index: HashMap<String, u32>,
+}
+
+impl Names {
+    /// The number of a text, given when it is first seen.
+    pub fn intern(&mut self, text: &str) -> u32 {
+        if let Some(number) = self.index.get(text) {
+            return *number;
+        }
+        let number = self.texts.len() as u32;
+        self.texts.push(text.to_owned());
+        self.index.insert(text.to_owned(), number);
+        number
+    }
+
+    /// The text of a number.
+    pub fn text(&self, number: u32) -> &str {
+        &self.texts[number as usize]
+    }
+
+    /// The number of a text that has been seen.
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.index.get(text).copied()
+    }
+}
+
+/// A device inside its pass: rank and device number.
+pub type DeviceKey = (i64, i64);
+
+/// A row of `activities` with what other tables say about it.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// Identifier inside the pass.
+    pub id: i64,
+    /// Rank and device.
+    pub device: DeviceKey,
+    /// The queue, where it is known.
+    pub queue: Option<i64>,
+    /// Operating-system process.
+    pub process: Option<i64>,
+    /// Kind of row.
+    pub kind: Kind,
+    /// What its time is spent on.
+    pub class: Class,
+    /// Whether a rule of [`crate::classes`] gave the class; otherwise it is a kernel taken for compute.
+    pub ruled: bool,
+    /// Number of its name.
+    pub name: u32,
+    /// Start and end.
+    pub span: Span,
+    /// Index of the launching call.
+    pub call: Option<u32>,
+    /// Bytes that a copy moved.
+    pub bytes: Option<i64>,
+    /// Device that a copy reads from.
+    pub src: Option<i64>,
+    /// Device that a copy writes to.
+    pub dst: Option<i64>,
+    /// Whether its duration is modelled.
+    pub simulated: bool,
+    /// What the target states about it.
+    pub work: Option<Work>,
+}
+
+/// A row of `work`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Work {
+    /// Iteration.
+    pub step: Option<i64>,
+    /// Number of the phase's name.
+    pub phase: Option<u32>,
+    /// Pipeline stage.
+    pub stage: Option<i64>,
+    /// Micro-batch inside the phase.
+    pub micro_batch: Option<i64>,
+    /// Rows (tokens) handled.
+    pub rows: Option<i64>,
+    /// Floating-point operations.
+    pub flop: Option<i64>,
+    /// Compulsory bytes.
+    pub dram_bytes: Option<i64>,
+    /// Number of the precision's name.
+    pub precision: Option<u32>,
+}
+
+/// A row of `calls`.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    rank: i64,
+    process: Option<i64>,
+    thread: Option<i64>,
+    /// Start and end.
+    pub span: Span,
+    sync: bool,
+}
+
+/// A finished row of `ranges`.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// Rank.
+    pub rank: i64,
+    process: Option<i64>,
+    thread: Option<i64>,
+    /// Number of the domain's name.
+    pub domain: Option<u32>,
+    /// Number of its name.
+    pub name: u32,
+    /// Start and end.
+    pub span: Span,
+}
+
+/// A row of `devices`.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Rank and device.
+    pub key: DeviceKey,
+    /// `cpu`, `cuda`, `hip` or `simulated`.
+    pub kind: String,
+    /// Architecture, where it is known.
+    pub arch: Option<String>,
+}
+
+/// A row of `queues`.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Rank and device.
+    pub device: DeviceKey,
+    /// Number inside the device.
+    pub queue: i64,
+    /// Role, where it is known.
+    pub role: Option<String>,
+}
+
+/// Kind of a dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// A result that is read.
+    Data,
+    /// An event that is waited for.
+    Event,
+    /// The order of a queue.
+    Queue,
+    /// Members of one collective.
+    Collective,
+    /// A launch.
+    Launch,
+}
+
+/// One timeline pass.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// Name of the pass.
+    pub pass: String,
+    /// All activities, sorted by rank, device, start and id.
+    pub activities: Vec<Activity>,
+    /// Host calls.
+    pub calls: Vec<Call>,
+    /// Finished ranges.
+    pub ranges: Vec<Range>,
+    /// Devices.
+    pub devices: Vec<Device>,
+    /// Queues.
+    pub queues: Vec<Queue>,
+    /// The texts.
+    pub names: Names,
+    /// Whether the pass has rows in `dependencies`.
+    pub has_dependencies: bool,
+    edges: Vec<(u32, u32, Edge)>,
+    edge_kinds: Vec<Edge>,
+    syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
+}
+
+impl Model {
+    /// Reads the first pass that has activities (or else devices).
+    ///
+    /// # Errors
+    /// When a frame does not have the columns of its table.
+    pub fn read(tables: &Tables) -> Result<Self, Error> {
+        let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
+        model.read_devices(tables)?;
+        model.read_queues(tables)?;
+        let call_ids = model.read_calls(tables)?;
+        model.read_ranges(tables)?;
+        model.read_activities(tables, &call_ids)?;
+        let ids =
+            model.activities.iter().enumerate().map(|(index, row)| ((row.device.0, row.id), index as u32)).collect();
+        model.read_work(tables, &ids)?;
+        model.read_dependencies(tables, &ids)?;
+        model.syncs = model.sync_sets();
+        Ok(model)
+    }
+
+    /// Every device that is declared or worked, sorted.
+    pub fn device_keys(&self) -> Vec<DeviceKey> {
+        let declared = self.devices.iter().map(|device| device.key);
+        declared.chain(self.activities.iter().map(|row| row.device)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The activities of one device, sorted by start and id.
+    pub fn of_device(&self, key: DeviceKey) -> &[Activity] {
+        let first = self.activities.partition_point(|row| row.device < key);
+        let count = self.activities[first..].partition_point(|row| row.device == key);
+        &self.activities[first..first + count]
+    }
+
+    /// The queues of one device that are declared or worked, sorted.
+    pub fn queues_of(&self, key: DeviceKey) -> Vec<i64> {
+        let declared = self.queues.iter().filter(|queue| queue.device == key).map(|queue| queue.queue);
+        declared
+            .chain(self.of_device(key).iter().filter_map(|row| row.queue))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    }
+
+    /// What an activity had to wait for: index and kind, in the order of the indices.
+    pub fn inputs(&self, activity: usize) -> impl Iterator<Item = (usize, Edge)> + '_ {
+        let first = self.edges.partition_point(|edge| (edge.0 as usize) < activity);
+        self.edges[first..]
+            .iter()
+            .take_while(move |edge| edge.0 as usize == activity)
+            .map(|edge| (edge.1 as usize, edge.2))
+    }
+
+    /// The index of an activity of [`Model::of_device`] in [`Model::activities`].
+    pub fn index_of(&self, row: &Activity) -> usize {
+        self.activities
+            .partition_point(|other| (other.device, other.span.0, other.id) < (row.device, row.span.0, row.id))
+    }
+
+    /// Whether a dependency of that kind exists.
+    pub fn has_edge(&self, kind: Edge) -> bool {
+        self.edge_kinds.contains(&kind)
+    }
+
+    /// When host synchronisation calls of a process were open.
+    pub fn open_syncs(&self, rank: i64, process: Option<i64>) -> &[Span] {
+        self.syncs.get(&(rank, process)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The phase of an activity.
+    pub fn phase(&self, row: &Activity) -> Option<&str> {
+        row.work?.phase.map(|phase| self.names.text(phase))
+    }
+
+    fn read_devices(&mut self, tables: &Tables) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::DEVICES), &self.pass)?;
+        let (ranks, devices) = (rows.ints("rank")?, rows.ints("device")?);
+        let (kinds, archs) = (rows.texts("kind")?, rows.texts("arch")?);
+        for (at, arch) in archs.into_iter().enumerate() {
+            self.devices.push(Device {
+                key: (ranks[at], devices[at]),
+                kind: kinds[at].clone().unwrap_or_default(),
+                arch,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_queues(&mut self, tables: &Tables) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::QUEUES), &self.pass)?;
+        let (ranks, devices, queues) = (rows.ints("rank")?, rows.ints("device")?, rows.ints("queue")?);
+        for (at, role) in rows.texts("role")?.into_iter().enumerate() {
+            self.queues.push(Queue { device: (ranks[at], devices[at]), queue: queues[at], role });
+        }
+        Ok(())
+    }
+
+    fn read_calls(&mut self, tables: &Tables) -> Result<HashMap<(i64, i64), u32>, Error> {
+        let rows = Rows::of_pass(tables.get(&tables::CALLS), &self.pass)?;
+        let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
+        let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
+        let (starts, ends) = (rows.ints("start_ns")?, rows.ints("end_ns")?);
+        let names = rows.names("name", &mut self.names)?;
+        let syncs: HashMap<u32, bool> =
+            names.iter().flatten().map(|name| (*name, contains_any(self.names.text(*name), SYNC_CALLS))).collect();
+        for at in 0..ids.len() {
+            let sync = names[at].is_some_and(|name| syncs[&name]);
+            let span = (starts[at], ends[at]);
+            self.calls.push(Call { rank: ranks[at], process: processes[at], thread: threads[at], span, sync });
+        }
+        Ok((0..ids.len()).map(|at| ((ranks[at], ids[at]), at as u32)).collect())
+    }
+
+    fn read_ranges(&mut self, tables: &Tables) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::RANGES), &self.pass)?;
+        let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
+        let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
+        let domains = rows.names("domain", &mut self.names)?;
+        for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
+            if let (Some(name), Some(end)) = (name, ends[at]) {
+                let (process, thread, domain) = (processes[at], threads[at], domains[at]);
+                self.ranges.push(Range { rank: ranks[at], process, thread, domain, name, span: (starts[at], end) });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_activities(&mut self, tables: &Tables, calls: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::ACTIVITIES), &self.pass)?;
+        let (ranks, ids, devices) = (rows.ints("rank")?, rows.ints("id")?, rows.ints("device")?);
+        let (queues, processes) = (rows.optional_ints("queue")?, rows.optional_ints("process")?);
+        let (starts, ends, launched) = (rows.ints("start_ns")?, rows.ints("end_ns")?, rows.optional_ints("call")?);
+        let (bytes, simulated) = (rows.optional_ints("bytes")?, rows.bools("simulated")?);
+        let (sources, targets) = (rows.optional_ints("src_device")?, rows.optional_ints("dst_device")?);
+        let kinds = rows.names("kind", &mut self.names)?;
+        let names = rows.names("name", &mut self.names)?;
+        self.activities.reserve(ids.len());
+        for at in 0..ids.len() {
+            let kind = kinds[at].map_or(Kind::Kernel, |kind| Kind::parse(self.names.text(kind)));
+            self.activities.push(Activity {
+                id: ids[at],
+                device: (ranks[at], devices[at]),
+                queue: queues[at],
+                process: processes[at],
+                kind,
+                class: Class::Compute,
+                ruled: false,
+                name: names[at].unwrap_or_default(),
+                // A clock that stepped back would make a negative length, which no union may see.
+                span: (starts[at], ends[at].max(starts[at])),
+                call: launched[at].and_then(|call| calls.get(&(ranks[at], call)).copied()),
+                bytes: bytes[at],
+                src: sources[at],
+                dst: targets[at],
+                simulated: simulated[at],
+                work: None,
+            });
+        }
+        self.activities.sort_by_key(|row| (row.device, row.span.0, row.id));
+        self.classify();
+        Ok(())
+    }
+
+    /// Gives each activity its class. The answer is kept for each (kind, name, queue), of which there are few.
+    fn classify(&mut self) {
+        let kv_ranges = self.kv_ranges();
+        let roles: HashMap<(DeviceKey, i64), &str> = self
+            .queues
+            .iter()
+            .filter_map(|queue| Some(((queue.device, queue.queue), queue.role.as_deref()?)))
+            .collect();
+        let mut known = HashMap::new();
+        for row in &mut self.activities {
+            let role = row.queue.and_then(|queue| roles.get(&(row.device, queue)).copied());
+            let in_kv_range = row.call.is_some_and(|call| {
+                let call = &self.calls[call as usize];
+                let thread = (call.rank, call.process, call.thread);
+                kv_ranges.get(&thread).is_some_and(|set| contains(set, call.span.0))
+            });
+            let class = *known.entry((row.kind, row.name, role, in_kv_range)).or_insert_with(|| {
+                classify(&Facts { kind: row.kind, name: self.names.text(row.name), role, in_kv_range })
+            });
+            row.ruled = class.is_some();
+            row.class = class.unwrap_or(Class::Compute);
+        }
+    }
+
+    fn kv_ranges(&self) -> HashMap<(i64, Option<i64>, Option<i64>), Vec<Span>> {
+        let mut spans: HashMap<_, Vec<Span>> = HashMap::new();
+        for range in self.ranges.iter().filter(|range| contains_any(self.names.text(range.name), KV_RANGES)) {
+            spans.entry((range.rank, range.process, range.thread)).or_default().push(range.span);
+        }
+        spans.into_iter().map(|(thread, spans)| (thread, union(&spans))).collect()
+    }
+
+    fn read_work(&mut self, tables: &Tables, activities: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::WORK), &self.pass)?;
+        let (ranks, ids) = (rows.ints("rank")?, rows.ints("activity")?);
+        let (steps, stages) = (rows.optional_ints("step")?, rows.optional_ints("stage")?);
+        let (micro_batches, counts) = (rows.optional_ints("micro_batch")?, rows.optional_ints("rows")?);
+        let (flop, dram_bytes) = (rows.optional_ints("flop")?, rows.optional_ints("dram_bytes")?);
+        let phases = rows.names("phase", &mut self.names)?;
+        let precisions = rows.names("precision", &mut self.names)?;
+        for at in 0..ids.len() {
+            let Some(index) = activities.get(&(ranks[at], ids[at])) else { continue };
+            self.activities[*index as usize].work = Some(Work {
+                step: steps[at],
+                phase: phases[at],
+                stage: stages[at],
+                micro_batch: micro_batches[at],
+                rows: counts[at],
+                flop: flop[at],
+                dram_bytes: dram_bytes[at],
+                precision: precisions[at],
+            });
+        }
+        Ok(())
+    }
+
+    fn read_dependencies(&mut self, tables: &Tables, activities: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::DEPENDENCIES), &self.pass)?;
+        let (ranks, waits, ends) = (rows.ints("rank")?, rows.ints("activity")?, rows.ints("depends_on")?);
+        self.has_dependencies = !ranks.is_empty();
+        for (at, kind) in rows.names("kind", &mut self.names)?.into_iter().enumerate() {
+            let row = |id| activities.get(&(ranks[at], id)).copied();
+            // An edge to a row that was lost says nothing; the loss itself is a row of `issues`.
+            let (Some(waits), Some(ends), Some(kind)) = (row(waits[at]), row(ends[at]), kind) else { continue };
+            self.edges.push((waits, ends, edge_kind(self.names.text(kind))));
+        }
+        self.edges.sort_by_key(|edge| (edge.0, edge.1));
+        let all = [Edge::Data, Edge::Event, Edge::Queue, Edge::Collective, Edge::Launch];
+        self.edge_kinds = all.into_iter().filter(|kind| self.edges.iter().any(|edge| edge.2 == *kind)).collect();
+        Ok(())
+    }
+
+    fn sync_sets(&self) -> HashMap<(i64, Option<i64>), Vec<Span>> {
+        let mut spans: HashMap<_, Vec<Span>> = HashMap::new();
+        for call in self.calls.iter().filter(|call| call.sync) {
+            spans.entry((call.rank, call.process)).or_default().push(call.span);
+        }
+        spans.into_iter().map(|(process, spans)| (process, union(&spans))).collect()
+    }
+}
+
+fn edge_kind(name: &str) -> Edge {
+    match name {
+        "data" => Edge::Data,
+        "queue" => Edge::Queue,
+        "collective" => Edge::Collective,
+        "launch" => Edge::Launch,
+        _ => Edge::Event,
+    }
+}
+
+/// The pass whose timeline is read: that of the first activity, or else of the first device.
+fn timeline_pass(tables: &Tables) -> Result<String, Error> {
+    for table in [&tables::ACTIVITIES, &tables::DEVICES] {
+        let frame = tables.get(table);
+        if frame.height() > 0 {
+            return Ok(frame::texts(&frame.head(Some(1)), "pass")?.into_iter().flatten().next().unwrap_or_default());
+        }
+    }
+    Ok(String::new())
+}
+
+/// The rows of a frame that belong to one pass, or all of them.
+pub(crate) struct Rows<'a> {
+    frame: &'a DataFrame,
+    keep: Option<Vec<bool>>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn all(frame: &'a DataFrame) -> Self {
+        Self { frame, keep: None }
+    }
+
+    fn of_pass(frame: &'a DataFrame, pass: &str) -> Result<Self, Error> {
+        let passes = text_values(frame, "pass")?;
+        let keep: Vec<bool> = passes.iter().map(|name| name == Some(pass)).collect();
+        Ok(Self { frame, keep: Some(keep) })
+    }
+
+    fn kept<T>(&self, values: impl Iterator<Item = T>) -> Vec<T> {
+        match &self.keep {
+            None => values.collect(),
+            Some(keep) => values.zip(keep).filter(|(_, keep)| **keep).map(|(value, _)| value).collect(),
+        }
+    }
+
+    pub(crate) fn optional_ints(&self, name: &str) -> Result<Vec<Option<i64>>, Error> {
+        let column = self.frame.column(name).and_then(|column| column.i64()).map_err(|error| unreadable(&error))?;
+        if column.null_count() == column.len() {
+            return Ok(self.kept(std::iter::repeat_n(None, column.len())));
+        }
+        Ok(self.kept(column.iter()))
+    }
+
+    /// A column that the schema keeps free of nulls.
+    pub(crate) fn ints(&self, name: &str) -> Result<Vec<i64>, Error> {
+        let column = self.frame.column(name).and_then(|column| column.i64()).map_err(|error| unreadable(&error))?;
+        // Slices instead of the column's iterator, which is unoptimised in the dev build.
+        Ok(self.kept(column.downcast_iter().flat_map(|chunk| chunk.values().iter().copied())))
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Result<Vec<Option<f64>>, Error> {
+        let column = self.frame.column(name).and_then(|column| column.f64()).map_err(|error| unreadable(&error))?;
+        Ok(self.kept(column.iter()))
+    }
+
+    fn bools(&self, name: &str) -> Result<Vec<bool>, Error> {
+        let column = self.frame.column(name).and_then(|column| column.bool()).map_err(|error| unreadable(&error))?;
+        Ok(self.kept(column.iter().map(Option::unwrap_or_default)))
+    }
+
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<Option<String>>, Error> {
+        let column = text_values(self.frame, name)?;
+        Ok(self.kept(column.iter().map(|text| text.map(str::to_owned))))
+    }
+
+    fn names(&self, name: &str, names: &mut Names) -> Result<Vec<Option<u32>>, Error> {
+        let column = text_values(self.frame, name)?;
+        Ok(self.kept(column.iter()).into_iter().map(|text| text.map(|text| names.intern(text))).collect())
+    }
+}
+
+fn text_values<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a polars::prelude::StringChunked, Error> {
+    frame.column(name).and_then(|column| column.str()).map_err(|error| unreadable(&error))
+}
+
+/// The tables were checked when they were read, so this is a frame that some code built by hand.
+fn unreadable(error: &polars::prelude::PolarsError) -> Error {
+    proftool_trace::Error::Schema {
+        table: "frame".to_owned(),
+        path: None,
+        reason: error.to_string(),
+        hint: "build the frame with the table's own columns",
+    }
+    .into()
+}
