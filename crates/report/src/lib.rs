@@ -1,1 +1,119 @@
-//! 
+//! Reports: metric tables to markdown, SVG pictures and one self-contained HTML page.
+//!
+//! This crate reads an artifact and never computes a metric. `views` choose what a chart shows, `charts` draw it,
+//! `sections` format values for the templates, which only lay them out.
+
+mod charts;
+mod error;
+pub mod format;
+mod html;
+mod run;
+mod sections;
+mod views;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proftool_trace::artifact::{Artifact, write_whole};
+use proftool_trace::manifest::Time;
+
+pub use error::Error;
+use run::{Report, Run};
+
+/// What to render beside the markdown report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Also one self-contained `report.html` with the pictures inside.
+    pub html: bool,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The report.
+    pub markdown: PathBuf,
+    /// The self-contained page, where it was asked for.
+    pub html: Option<PathBuf>,
+    /// The pictures, in the order of the report.
+    pub pictures: Vec<PathBuf>,
+}
+
+/// Renders the report of one run, or of the two runs of a pair (in any order), into `out_dir`: the pictures, then
+/// `report.html` if asked for, `report.md` last, each file whole or not at all.
+///
+/// # Errors
+/// [`Error::Runs`] when `runs` is neither one run nor a pair, [`Error::Artifact`] when an artifact cannot be read or a
+/// file not be written, [`Error::Folder`] when `out_dir` cannot be created.
+pub fn render(runs: &[Artifact], out_dir: &Path, options: &Options) -> Result<Rendered, Error> {
+    let runs = ordered(runs)?.into_iter().map(Run::read).collect::<Result<Vec<_>, _>>()?;
+    let report = Report { runs };
+    let (sections, pictures) = sections::render(&report)?;
+    let markdown = format!("{}\n{}\n", title(&report), sections.trim_end());
+    fs::create_dir_all(out_dir).map_err(|source| Error::Folder { path: out_dir.to_owned(), source })?;
+    let mut files = Vec::with_capacity(pictures.len());
+    for picture in &pictures {
+        let file = out_dir.join(&picture.file);
+        write_whole(&file, picture.svg.as_bytes())?;
+        files.push(file);
+    }
+    let html = options.html.then(|| out_dir.join("report.html"));
+    if let Some(file) = &html {
+        write_whole(file, html::page(&heading(&report), &markdown, &pictures).as_bytes())?;
+    }
+    let file = out_dir.join("report.md");
+    write_whole(&file, markdown.as_bytes())?;
+    Ok(Rendered { markdown: file, html, pictures: files })
+}
+
+/// The roofline of one run as SVG text.
+///
+/// # Errors
+/// [`Error::NoRoofline`] when the metric `roofline` was not computed or has no rows.
+pub fn roofline_svg(run: &Artifact) -> Result<String, Error> {
+    let run = Run::read(run)?;
+    let view = views::roofline::view(&run, "")?;
+    let missing = || Error::NoRoofline {
+        run: run.artifact.run(),
+        reason: run.missing("roofline").unwrap_or_else(|| "its rows name no device".to_owned()),
+        hint: "compute it with `proftool analyze`, on a run whose operations state their FLOP and bytes".to_owned(),
+    };
+    Ok(view.ok_or_else(missing)?.render())
+}
+
+/// One run, or baseline and optimized of one pair in that order.
+fn ordered(runs: &[Artifact]) -> Result<Vec<&Artifact>, Error> {
+    let refuse = |reason: &str, hint| Err(Error::Runs { runs: runs.len(), reason: reason.to_owned(), hint });
+    let role = |artifact: &Artifact, role: &str| artifact.manifest.pair.as_ref().is_some_and(|pair| pair.role == role);
+    match runs {
+        [] => refuse("there is none", "name an artifact, or a folder of them"),
+        [run] => Ok(vec![run]),
+        [one, other] => {
+            let (baseline, optimized) = if role(one, "optimized") { (other, one) } else { (one, other) };
+            let same = one.manifest.pair.as_ref().map(|pair| &pair.name)
+                == other.manifest.pair.as_ref().map(|pair| &pair.name);
+            if same && role(baseline, "baseline") && role(optimized, "optimized") {
+                Ok(vec![baseline, optimized])
+            } else {
+                refuse("these two are not the baseline and the optimized run of one pair", "render each by itself")
+            }
+        }
+        _ => refuse("there are more than two", "render them one by one, or a pair at a time"),
+    }
+}
+
+/// What the report is about, as plain text.
+fn heading(report: &Report) -> String {
+    let Some(run) = report.subject() else { return "proftool report".to_owned() };
+    let manifest = &run.artifact.manifest;
+    let pair = manifest.pair.as_ref().filter(|_| report.is_pair());
+    let name = pair.map_or(manifest.target.name.as_str(), |pair| pair.name.as_str());
+    format!("{name} on {}", manifest.hardware_key)
+}
+
+fn title(report: &Report) -> String {
+    let mut text = format!("# {}\n", format::plain(&heading(report)));
+    if report.runs.iter().any(|run| run.artifact.manifest.time == Time::Simulated) {
+        text.push_str("\n> **SIMULATED TIME.** Durations here were computed by a model; no hardware was measured.\n");
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! Colours, patterns and text styles of every chart: one table with a light and a dark value each.
+//!
+//! A chart is drawn on its own opaque card, so it stays readable on any page. The phases differ in lightness and in
+//! pattern or marker, so that a greyscale print still tells them apart.
+
+use std::fmt::Write as _;
+
+use super::svg::{Element, path, rect};
+
+/// One CSS class: its constant declarations, then `property, light, dark` triples.
+struct Rule {
+    class: &'static str,
+    constant: &'static str,
+    themed: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const RULES: &[Rule] = &[
+    Rule { class: "card", constant: "", themed: &[("fill", "#ffffff", "#11161d"), ("stroke", "#d0d7de", "#323a45")] },
+    Rule { class: "lane", constant: "", themed: &[("fill", "#f6f8fa", "#171d26"), ("stroke", "#c9d1d9", "#3a434f")] },
+    Rule { class: "ink", constant: "", themed: &[("fill", "#1f2328", "#e6edf3")] },
+    Rule { class: "muted", constant: "", themed: &[("fill", "#57606a", "#9aa5b1")] },
+    Rule { class: "on-dark", constant: "", themed: &[("fill", "#ffffff", "#0b1017")] },
+    Rule { class: "on-light", constant: "", themed: &[("fill", "#1f2328", "#11161d")] },
+    Rule {
+        class: "halo",
+        constant: "stroke-width:3px;stroke-linejoin:round;paint-order:stroke",
+        themed: &[("stroke", "#ffffff", "#11161d")],
+    },
+    Rule { class: "title", constant: "font-size:17px;font-weight:600", themed: &[] },
+    Rule { class: "t14", constant: "font-size:14px", themed: &[] },
+    Rule { class: "t13", constant: "font-size:13px", themed: &[] },
+    Rule { class: "t12", constant: "font-size:12px", themed: &[] },
+    Rule { class: "t10", constant: "font-size:10px", themed: &[] },
+    Rule { class: "bold", constant: "font-weight:600", themed: &[] },
+    Rule { class: "end", constant: "text-anchor:end", themed: &[] },
+    Rule { class: "middle", constant: "text-anchor:middle", themed: &[] },
+    Rule { class: "axis", constant: "fill:none;stroke-width:1.2", themed: &[("stroke", "#57606a", "#8b949e")] },
+    Rule { class: "grid", constant: "fill:none;stroke-width:1", themed: &[("stroke", "#d8dee4", "#2d3641")] },
+    Rule { class: "fine", constant: "fill:none;stroke-width:1", themed: &[("stroke", "#eff2f5", "#1b222c")] },
+    Rule { class: "leader", constant: "fill:none;stroke-width:1", themed: &[("stroke", "#57606a", "#9aa5b1")] },
+    Rule { class: "roof", constant: "fill:none;stroke-width:2.4", themed: &[("stroke", "#1f2328", "#e6edf3")] },
+    Rule {
+        class: "sheet",
+        constant: "fill:none;stroke-width:1.6;stroke-dasharray:9 5",
+        themed: &[("stroke", "#57606a", "#9aa5b1")],
+    },
+    Rule {
+        class: "shared",
+        constant: "fill:none;stroke-width:2;stroke-dasharray:1.5 4.5;stroke-linecap:round",
+        themed: &[("stroke", "#1f2328", "#e6edf3")],
+    },
+    Rule { class: "dot", constant: "", themed: &[("fill", "#1f2328", "#e6edf3")] },
+    Rule { class: "edge", constant: "stroke-width:1.2", themed: &[("stroke", "#ffffff", "#11161d")] },
+    Rule { class: "slim", constant: "stroke-width:.5", themed: &[("stroke", "#ffffff", "#11161d")] },
+    Rule { class: "prefill", constant: "", themed: &[("fill", "#0b4f9e", "#3f8fe8")] },
+    Rule { class: "decode", constant: "", themed: &[("fill", "#f0a23c", "#ffd08a")] },
+    Rule { class: "kv", constant: "", themed: &[("fill", "#c9b6e4", "#57407a")] },
+    Rule { class: "copy", constant: "", themed: &[("fill", "#dfe3e8", "#3b4450")] },
+    Rule { class: "other", constant: "", themed: &[("fill", "#8c959f", "#6e7681")] },
+    Rule { class: "stripe", constant: "fill:none;stroke-width:1.6", themed: &[("stroke", "#4c2889", "#e2c5ff")] },
+    Rule { class: "speck", constant: "", themed: &[("fill", "#57606a", "#aab4c0")] },
+    Rule { class: "s0", constant: "", themed: &[("fill", "#0b4f9e", "#5aa2f0")] },
+    Rule { class: "s1", constant: "", themed: &[("fill", "#9cc8f5", "#1d4f86")] },
+    Rule { class: "s2", constant: "", themed: &[("fill", "#c8641b", "#f0a04b")] },
+    Rule { class: "s3", constant: "", themed: &[("fill", "#fbdb9d", "#6b4a12")] },
+    Rule { class: "s4", constant: "", themed: &[("fill", "#5b3a8c", "#c4a7f0")] },
+    Rule { class: "s5", constant: "", themed: &[("fill", "#cdb8ea", "#4f3a72")] },
+    Rule { class: "s6", constant: "", themed: &[("fill", "#3c7d4f", "#8fd6a5")] },
+    Rule { class: "s7", constant: "", themed: &[("fill", "#dfe3e8", "#3b4450")] },
+];
+
+/// The style sheet: light, and dark where the reader prefers that.
+fn sheet() -> String {
+    let mut light = String::from("text{font-family:system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif}");
+    let mut dark = String::new();
+    for rule in RULES {
+        // Writing to a String cannot fail.
+        let _ = write!(light, ".{}{{{}", rule.class, rule.constant);
+        if !rule.constant.is_empty() && !rule.themed.is_empty() {
+            light.push(';');
+        }
+        let themed = |pick: fn(&(&str, &'static str, &'static str)) -> &'static str| {
+            rule.themed.iter().map(|theme| format!("{}:{}", theme.0, pick(theme))).collect::<Vec<_>>().join(";")
+        };
+        let _ = write!(light, "{}}}", themed(|theme| theme.1));
+        if !rule.themed.is_empty() {
+            let _ = write!(dark, ".{}{{{}}}", rule.class, themed(|theme| theme.2));
+        }
+    }
+    format!("{light}\n@media (prefers-color-scheme: dark){{{dark}}}")
+}
+
+/// The outer element: size, alternative text, styles, patterns and the card.
+pub(crate) fn picture(id: &str, size: (f64, f64), title: &str, description: &str) -> Element {
+    let ids = (format!("{id}-title"), format!("{id}-desc"));
+    Element::new("svg")
+        .set("xmlns", "http://www.w3.org/2000/svg")
+        .set("viewBox", &format!("0 0 {} {}", size.0, size.1))
+        .at("width", size.0)
+        .at("height", size.1)
+        .set("role", "img")
+        .set("aria-labelledby", &format!("{} {}", ids.0, ids.1))
+        .child(Element::new("title").set("id", &ids.0).text(title))
+        .child(Element::new("desc").set("id", &ids.1).text(description))
+        .child(Element::new("style").raw(&sheet()))
+        .child(Element::new("defs").child(stripes(id)).child(specks(id)))
+        .child(rect(0.5, 0.5, size.0 - 1.0, size.1 - 1.0, "card").at("rx", 6.0))
+}
+
+fn tile(id: &str, edge: f64) -> Element {
+    Element::new("pattern").set("id", id).at("width", edge).at("height", edge).set("patternUnits", "userSpaceOnUse")
+}
+
+fn stripes(id: &str) -> Element {
+    tile(&format!("{id}-stripes"), 6.0)
+        .child(rect(0.0, 0.0, 6.0, 6.0, "kv"))
+        .child(path("M-1 7L7 -1M-1 1L1 -1M5 7L7 5", "stripe"))
+}
+
+fn specks(id: &str) -> Element {
+    let dot = |x, y| Element::new("circle").at("cx", x).at("cy", y).at("r", 0.9).class("speck");
+    tile(&format!("{id}-specks"), 5.0).child(rect(0.0, 0.0, 5.0, 5.0, "copy")).child(dot(1.3, 1.3)).child(dot(3.8, 3.8))
+}
+
+/// What a piece of work is to the reader: its colour and pattern in every chart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ink {
+    Prefill,
+    Decode,
+    Kv,
+    Copy,
+    Other,
+}
+
+impl Ink {
+    /// Every kind, in the order of a legend.
+    pub(crate) const ALL: [Self; 5] = [Self::Prefill, Self::Decode, Self::Kv, Self::Copy, Self::Other];
+
+    /// The kind that a phase of a built-in target is shown as.
+    pub(crate) fn of_phase(phase: Option<&str>) -> Self {
+        match phase {
+            Some("prefill") => Self::Prefill,
+            Some("decode") => Self::Decode,
+            Some(phase) if phase.starts_with("kv") => Self::Kv,
+            _ => Self::Other,
+        }
+    }
+
+    /// What the legend calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill compute",
+            Self::Decode => "decode compute",
+            Self::Kv => "KV transfer",
+            Self::Copy => "other copy or set",
+            Self::Other => "other compute",
+        }
+    }
+
+    /// Its CSS class.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Kv => "kv",
+            Self::Copy => "copy",
+            Self::Other => "other",
+        }
+    }
+
+    /// The shape with its colour, and its pattern where it has one.
+    pub(crate) fn paint(self, shape: Element, id: &str) -> Element {
+        match self {
+            Self::Kv => shape.set("style", &format!("fill:url(#{id}-stripes)")),
+            Self::Copy => shape.set("style", &format!("fill:url(#{id}-specks)")),
+            _ => shape,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative lightness of `#rrggbb`, 0 to 1 (the weights of ITU-R BT.709, without gamma).
+    fn lightness(colour: &str) -> f64 {
+        let part = |at: usize| f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("a hex colour")) / 255.0;
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+    }
+
+    fn fill(class: &str, dark: bool) -> f64 {
+        let rule = RULES.iter().find(|rule| rule.class == class).expect("a class");
+        lightness(if dark { rule.themed[0].2 } else { rule.themed[0].1 })
+    }
+
+    #[test]
+    fn prefill_decode_and_the_card_differ_in_lightness_in_both_themes() {
+        for dark in [false, true] {
+            let [prefill, decode, card] = ["prefill", "decode", "card"].map(|class| fill(class, dark));
+            assert!((prefill - decode).abs() > 0.25 && (decode - card).abs() > 0.25 && (prefill - card).abs() > 0.25);
+        }
+    }
+
+    #[test]
+    fn neighbours_in_a_stacked_bar_differ_in_lightness_in_both_themes() {
+        for dark in [false, true] {
+            let fills = ["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"].map(|class| fill(class, dark));
+            assert!(fills.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 0.2), "{fills:?}");
+        }
+    }
+
+    #[test]
+    fn text_contrasts_with_the_card_in_both_themes() {
+        for dark in [false, true] {
+            assert!((fill("ink", dark) - fill("card", dark)).abs() > 0.7);
+            assert!((fill("muted", dark) - fill("card", dark)).abs() > 0.45);
+        }
+    }
+
+    #[test]
+    fn every_class_is_defined_once() {
+        let mut names: Vec<_> = RULES.iter().map(|rule| rule.class).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+    }
+}

@@ -1,0 +1,119 @@
+//! One run as the report reads it: the manifest, the canonical tables, and whatever metrics were computed.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use proftool_trace::artifact::Artifact;
+use proftool_trace::frame::{self, Tables};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// One row of a metric table. A column that the table lacks reads as absent, so that an older file still renders.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row(Map<String, Value>);
+
+impl Row {
+    /// An integer, or absent.
+    pub(crate) fn int(&self, column: &str) -> Option<i64> {
+        self.0.get(column).and_then(Value::as_i64)
+    }
+
+    /// A float (or an integer read as one), or absent.
+    pub(crate) fn float(&self, column: &str) -> Option<f64> {
+        self.0.get(column).and_then(Value::as_f64)
+    }
+
+    /// A text, or absent.
+    pub(crate) fn text(&self, column: &str) -> Option<&str> {
+        self.0.get(column).and_then(Value::as_str)
+    }
+
+    /// A boolean, or absent.
+    pub(crate) fn boolean(&self, column: &str) -> Option<bool> {
+        self.0.get(column).and_then(Value::as_bool)
+    }
+}
+
+/// A run with everything that a section may show.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) artifact: Artifact,
+    pub(crate) tables: Tables,
+    metrics: BTreeMap<String, Vec<Row>>,
+}
+
+impl Run {
+    /// Reads the tables and every metric file of an artifact.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read; one that is absent is no error.
+    pub(crate) fn read(artifact: &Artifact) -> Result<Self, Error> {
+        let tables = Tables::read(&artifact.tables_dir())?;
+        let mut metrics = BTreeMap::new();
+        // No folder is the same as an empty one: nothing was computed yet.
+        for entry in fs::read_dir(artifact.metrics_dir()).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            if let (Some(name), Some("parquet")) = (name, path.extension().and_then(|extension| extension.to_str())) {
+                let rows = frame::json_rows(&frame::read_any(&path)?);
+                metrics.insert(name, rows.into_iter().map(Row).collect());
+            }
+        }
+        Ok(Self { artifact: artifact.clone(), tables, metrics })
+    }
+
+    /// The rows of a metric; none where it was not computed.
+    pub(crate) fn metric(&self, name: &str) -> &[Row] {
+        self.metrics.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Why a metric has no rows to show, as a sentence for the reader; none where it has.
+    pub(crate) fn missing(&self, name: &str) -> Option<String> {
+        match self.metrics.get(name) {
+            Some(rows) if !rows.is_empty() => None,
+            Some(_) => Some(format!("the metric `{name}` was computed and has no rows for this run")),
+            None => Some(format!(
+                "`metrics/{name}.parquet` is not in the artifact; `proftool analyze --artifacts DIR` computes it"
+            )),
+        }
+    }
+
+    /// `baseline` or `optimized` in a pair.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.artifact.manifest.pair.as_ref().map(|pair| pair.role.as_str())
+    }
+
+    /// What a heading or a file name calls the run: its role in a pair, else its target.
+    pub(crate) fn label(&self) -> &str {
+        self.role().unwrap_or(&self.artifact.manifest.target.name)
+    }
+}
+
+/// The runs of one report, in the order in which they are shown.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Report {
+    /// Whether the two runs are a pair that was measured alternately.
+    pub(crate) fn is_pair(&self) -> bool {
+        self.runs.len() == 2
+    }
+
+    /// The run that the report is about: the optimized one of a pair, else the only one.
+    pub(crate) fn subject(&self) -> Option<&Run> {
+        self.runs.last()
+    }
+
+    /// What is appended to a picture's file stem, so that the two runs of a pair keep apart.
+    pub(crate) fn suffix(&self, run: &Run) -> String {
+        if self.is_pair() { format!("-{}", file_stem(run.label())) } else { String::new() }
+    }
+}
+
+/// A text that is safe as part of a file name and of an SVG identifier.
+pub(crate) fn file_stem(text: &str) -> String {
+    text.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }).collect()
+}

@@ -1,0 +1,162 @@
+//! Which run is faster, by how much, and whether that is significant.
+
+use serde::Serialize;
+
+use super::Built;
+use crate::error::Error;
+use crate::format;
+use crate::run::{Report, Row, Run};
+
+#[derive(Serialize)]
+struct Values {
+    claim: String,
+    comparison: Option<Comparison>,
+    order: Option<String>,
+    runs: Vec<Line>,
+    contended: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Comparison {
+    ratio: String,
+    low: String,
+    high: String,
+    p_value: String,
+    blocks: String,
+    confidence: String,
+    steady: String,
+    baseline: String,
+    optimized: String,
+}
+
+#[derive(Serialize)]
+struct Line {
+    label: String,
+    iterations: String,
+    median: String,
+    range: String,
+    fill: String,
+    cpu: String,
+    ideal_ratio: String,
+    contention: String,
+}
+
+/// Wall over CPU time of the compute queues above which a run counts as disturbed.
+const CONTENDED: f64 = 1.05;
+
+pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
+    let row = report.subject().and_then(|run| run.metric("comparison").first());
+    let values = Values {
+        claim: claim(report, row),
+        comparison: row.map(comparison),
+        order: report
+            .subject()
+            .and_then(|run| run.artifact.manifest.pair.as_ref())
+            .map(|pair| format::code(&pair.order)),
+        runs: report.runs.iter().map(|run| line(run, row)).collect(),
+        contended: contended(report),
+    };
+    Built::new("headline", &values, Vec::new()).map(Some)
+}
+
+/// One sentence that a reader can quote.
+fn claim(report: &Report, row: Option<&Row>) -> String {
+    let Some(subject) = report.subject() else { return String::new() };
+    if !report.is_pair() {
+        let median = format::or_absent(median(&subject.artifact.manifest.results.iteration_ns), format::duration);
+        let name = format::code(&subject.artifact.manifest.target.name);
+        return format!("{name}: median iteration {median}. A single run carries no comparison.");
+    }
+    let Some(row) = row else {
+        return "No claim: `metrics/comparison.parquet` is not in the optimized run; `proftool analyze --artifacts DIR` \
+                on the pair computes it."
+            .to_owned();
+    };
+    let ratio = format::or_absent(row.float("speedup_ratio"), format::factor);
+    let reason = row.text("reason").map_or_else(String::new, |reason| format!(" ({})", format::plain(reason)));
+    match row.text("verdict").unwrap_or("no claim") {
+        verdict @ ("faster" | "slower") => {
+            format!("The optimized run is **{verdict}: {ratio} the throughput of the baseline**{reason}.")
+        }
+        "no claim" => format!("**No claim**{reason}. The observed throughput ratio is {ratio}."),
+        other => format!("Verdict: **{}**{reason}. The observed throughput ratio is {ratio}.", format::plain(other)),
+    }
+}
+
+fn comparison(row: &Row) -> Comparison {
+    let time = |name: &str| format::or_absent(row.float(name), |ns| format::duration(ns.round() as i64));
+    let factor = |name: &str| format::or_absent(row.float(name), format::factor);
+    let blocks = |name: &str| format::or_absent(row.int(name), format::count);
+    Comparison {
+        ratio: factor("speedup_ratio"),
+        confidence: format::or_absent(row.float("confidence_ratio"), |ratio| format!("{:.0} %", ratio * 100.0)),
+        low: factor("speedup_low_ratio"),
+        high: factor("speedup_high_ratio"),
+        steady: factor("iteration_speedup_ratio"),
+        p_value: format::or_absent(row.float("p_value"), format::small),
+        blocks: format!("{} and {}", blocks("baseline_blocks"), blocks("optimized_blocks")),
+        baseline: time("baseline_ns"),
+        optimized: time("optimized_ns"),
+    }
+}
+
+fn line(run: &Run, row: Option<&Row>) -> Line {
+    let results = &run.artifact.manifest.results;
+    let times = &results.iteration_ns;
+    let range = times.iter().min().zip(times.iter().max());
+    let contention = &results.contention_ratio;
+    let worst = contention.iter().copied().fold(f64::NAN, f64::max);
+    Line {
+        label: format::plain(run.label()),
+        iterations: format!("{} in {} blocks", times.len(), run.artifact.manifest.blocks),
+        median: format::or_absent(median(times), format::duration),
+        range: format::or_absent(range, |(low, high)| {
+            format!("{} to {}", format::duration(*low), format::duration(*high))
+        }),
+        fill: format::or_absent(median(&results.fill_ns), format::duration),
+        cpu: format::or_absent(median(&results.cpu_ns), format::duration),
+        ideal_ratio: ideal_ratio(run, row),
+        contention: if contention.is_empty() { format::ABSENT.to_owned() } else { format::significant(worst) },
+    }
+}
+
+/// T_ideal / T: as the comparison states it (the median over blocks), else from the bubble (the ratio of the sums).
+fn ideal_ratio(run: &Run, row: Option<&Row>) -> String {
+    let stated = row.and_then(|row| row.float(&format!("{}_ideal_ratio", run.label())));
+    let bubble = run.metric("bubble").first();
+    let summed = bubble.and_then(|row| {
+        let span = row.int("span_ns").filter(|span| *span > 0)?;
+        Some(row.int("ideal_makespan_ns")? as f64 / span as f64)
+    });
+    format::or_absent(stated.or(summed), format::percent)
+}
+
+/// Named loudly: a disturbed machine makes every absolute number too slow.
+fn contended(report: &Report) -> Option<String> {
+    let blocks = |run: &Run| {
+        let ratios = &run.artifact.manifest.results.contention_ratio;
+        let disturbed = ratios.iter().filter(|ratio| **ratio > CONTENDED).count();
+        (disturbed > 0).then(|| format!("{} of {} blocks of {}", disturbed, ratios.len(), format::plain(run.label())))
+    };
+    let found: Vec<String> = report.runs.iter().filter_map(blocks).collect();
+    (!found.is_empty()).then(|| found.join(" and "))
+}
+
+/// The median, the lower of the middle two averaged with the upper.
+fn median(values: &[i64]) -> Option<i64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = *sorted.get((sorted.len() - 1) / 2)?;
+    Some(i64::midpoint(lower, upper))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_count_is_between_the_middle_two() {
+        assert_eq!([median(&[4, 1, 3]), median(&[1, 2, 4, 9]), median(&[])], [Some(3), Some(3), None]);
+    }
+}

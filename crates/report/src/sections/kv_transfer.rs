@@ -1,0 +1,66 @@
+//! What handing over the KV blocks cost.
+
+use serde::Serialize;
+
+use super::Built;
+use crate::error::Error;
+use crate::format;
+use crate::run::{Report, Row, Run};
+
+/// Requests beyond this are in `metrics/kv_transfer.parquet` only.
+const MOST_REQUESTS: usize = 8;
+
+#[derive(Serialize)]
+struct Values {
+    missing: Vec<String>,
+    rows: Vec<Line>,
+    more: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    run: String,
+    request: String,
+    window: String,
+    bytes: String,
+    total: String,
+    modelled: String,
+    hidden: String,
+    exposed: String,
+    ttft: String,
+    rate: String,
+    link: String,
+    interference: String,
+}
+
+pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
+    let (mut rows, mut more) = (Vec::new(), 0);
+    for run in &report.runs {
+        let (all, each): (Vec<&Row>, Vec<&Row>) =
+            run.metric("kv_transfer").iter().partition(|row| row.text("request").is_none());
+        more += each.len().saturating_sub(MOST_REQUESTS);
+        rows.extend(all.into_iter().chain(each.into_iter().take(MOST_REQUESTS)).map(|row| line(run, row)));
+    }
+    let missing = |run: &Run| Some(format!("{}: {}", format::plain(run.label()), run.missing("kv_transfer")?));
+    let missing = report.runs.iter().filter_map(missing).collect();
+    let more = (more > 0).then(|| format!("{more} more requests in `metrics/kv_transfer.parquet`."));
+    Built::new("kv_transfer", &Values { missing, rows, more }, Vec::new()).map(Some)
+}
+
+fn line(run: &Run, row: &Row) -> Line {
+    let time = |column: &str| format::or_absent(row.int(column), format::duration);
+    Line {
+        run: format::plain(run.label()),
+        request: row.text("request").map_or_else(|| "all".to_owned(), format::plain),
+        window: format::plain(row.text("window").unwrap_or(format::ABSENT)),
+        bytes: format::or_absent(row.int("bytes"), |bytes| format::bytes(bytes as f64)),
+        total: time("total_ns"),
+        modelled: time("simulated_ns"),
+        hidden: time("hidden_ns"),
+        exposed: time("exposed_ns"),
+        ttft: time("exposed_ttft_ns"),
+        rate: format::or_absent(row.float("bytes_per_s"), format::bandwidth),
+        link: format::or_absent(row.float("link_ratio"), format::percent),
+        interference: format::or_absent(row.float("interference_ratio"), format::factor),
+    }
+}

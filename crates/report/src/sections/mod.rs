@@ -1,0 +1,122 @@
+//! The sections of a report, one file and one template each, in the order of [`SECTIONS`].
+//!
+//! A section turns the runs into formatted values and pictures; its template only lays them out.
+
+use serde::Serialize;
+use tera::{Context, Tera};
+
+use crate::error::Error;
+use crate::run::Report;
+
+mod bubble;
+mod ceilings;
+mod headline;
+mod issues;
+mod kv_transfer;
+mod losses;
+mod modelled;
+mod overlap;
+mod overview;
+mod reproduce;
+mod roofline;
+mod timeline;
+
+/// A picture that a section refers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Picture {
+    /// File name beside the report.
+    pub(crate) file: String,
+    /// Its content.
+    pub(crate) svg: String,
+}
+
+/// What a section made of the runs.
+#[derive(Debug)]
+pub(crate) struct Built {
+    context: Context,
+    pictures: Vec<Picture>,
+}
+
+impl Built {
+    fn new(section: &'static str, values: &impl Serialize, pictures: Vec<Picture>) -> Result<Self, Error> {
+        let context = Context::from_serialize(values).map_err(|error| template_error(section, &error))?;
+        Ok(Self { context, pictures })
+    }
+}
+
+/// One section.
+pub(crate) struct Section {
+    name: &'static str,
+    template: &'static str,
+    /// None where the section has nothing to say about these runs.
+    build: fn(&Report) -> Result<Option<Built>, Error>,
+}
+
+/// Every section, in the order of the report.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section { name: "issues", template: include_str!("../../../../templates/issues.md"), build: issues::build },
+    Section { name: "headline", template: include_str!("../../../../templates/headline.md"), build: headline::build },
+    Section { name: "overview", template: include_str!("../../../../templates/overview.md"), build: overview::build },
+    Section { name: "roofline", template: include_str!("../../../../templates/roofline.md"), build: roofline::build },
+    Section { name: "timeline", template: include_str!("../../../../templates/timeline.md"), build: timeline::build },
+    Section { name: "bubble", template: include_str!("../../../../templates/bubble.md"), build: bubble::build },
+    Section { name: "losses", template: include_str!("../../../../templates/losses.md"), build: losses::build },
+    Section { name: "overlap", template: include_str!("../../../../templates/overlap.md"), build: overlap::build },
+    Section {
+        name: "kv_transfer",
+        template: include_str!("../../../../templates/kv_transfer.md"),
+        build: kv_transfer::build,
+    },
+    Section { name: "ceilings", template: include_str!("../../../../templates/ceilings.md"), build: ceilings::build },
+    Section { name: "modelled", template: include_str!("../../../../templates/modelled.md"), build: modelled::build },
+    Section {
+        name: "reproduce",
+        template: include_str!("../../../../templates/reproduce.md"),
+        build: reproduce::build,
+    },
+];
+
+fn template_error(section: &'static str, error: &tera::Error) -> Error {
+    Error::Template { section, reason: error.to_string() }
+}
+
+/// Renders every section that has something to say: markdown, and the pictures that it refers to.
+///
+/// # Errors
+/// When a table cannot be read, or a template does not fit its values.
+pub(crate) fn render(report: &Report) -> Result<(String, Vec<Picture>), Error> {
+    let mut tera = Tera::new();
+    let (mut markdown, mut pictures) = (String::new(), Vec::new());
+    for section in SECTIONS {
+        let Some(built) = (section.build)(report)? else { continue };
+        let failed = |error: tera::Error| template_error(section.name, &error);
+        tera.add_raw_template(section.name, section.template).map_err(failed)?;
+        let text = tera.render(section.name, &built.context).map_err(failed)?;
+        markdown.push_str(text.trim());
+        markdown.push_str("\n\n");
+        pictures.extend(built.pictures);
+    }
+    Ok((markdown, pictures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let paths = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let of_kind = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+        of_kind.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).filter(|stem| stem != "mod").collect()
+    }
+
+    #[test]
+    fn the_list_equals_the_section_files_and_the_templates() {
+        let listed: BTreeSet<String> = SECTIONS.iter().map(|section| section.name.to_owned()).collect();
+        assert_eq!(listed.len(), SECTIONS.len());
+        assert_eq!(listed, stems("src/sections", "rs"));
+        assert_eq!(listed, stems("../../templates", "md"));
+    }
+}
