@@ -1,1 +1,28 @@
-fn main() {}
+//! `proftool`: capture, analyse and report LLM routing and inference workloads.
+
+mod artifacts;
+mod ceilings;
+mod commands;
+mod failure;
+mod machine;
+mod names;
+mod output;
+mod progress;
+mod tty;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}

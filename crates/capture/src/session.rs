@@ -1,0 +1,358 @@
+//! One capture: prepare the targets, measure their blocks alternately, verify their outputs, write `raw/`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proftool_trace::manifest::{self, Manifest, Pass, Results};
+use proftool_trace::{Draft, artifact};
+use proftool_workloads::{self as workloads, Block, Role, Session, Settings, Target};
+
+use crate::profilers::host;
+use crate::profiles::Profile;
+
+/// What can go wrong in a capture.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parameter is unknown or has a bad value.
+    #[error(transparent)]
+    Usage(workloads::Error),
+    /// The target failed while it ran.
+    #[error("{target} failed: {source} (hint: what was recorded stays in {}; read it with `proftool import`)", partial.display())]
+    Target {
+        /// Name of the target.
+        target: &'static str,
+        /// Why.
+        source: workloads::Error,
+        /// The folder that keeps what was recorded.
+        partial: PathBuf,
+    },
+    /// The artifact could not be written.
+    #[error(transparent)]
+    Artifact(#[from] artifact::Error),
+    /// The user stopped it.
+    #[error("interrupted; what was recorded stays in {} (hint: read it with `proftool import`, or remove the folder)", partial.display())]
+    Interrupted {
+        /// The folder that keeps what was recorded.
+        partial: PathBuf,
+    },
+}
+
+/// What is known about the machine before a capture starts.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Slug of the devices.
+    pub hardware_key: String,
+    /// The machine.
+    pub host: manifest::Host,
+    /// Processor name for the device rows.
+    pub device_name: String,
+    /// Microarchitecture for the device rows.
+    pub arch: String,
+    /// Cores that may be used, by number.
+    pub cores: Vec<usize>,
+    /// Versions of tools and drivers.
+    pub versions: BTreeMap<String, String>,
+    /// State of the source tree.
+    pub git: Option<manifest::Git>,
+    /// Now, as `2026-01-31T23:59:59Z`.
+    pub captured_utc: String,
+}
+
+/// What to capture.
+pub struct Request<'a> {
+    /// One target, or a baseline and its optimized counterpart.
+    pub targets: Vec<&'static Target>,
+    /// Seed of the workload.
+    pub seed: u64,
+    /// Parameters as given.
+    pub parameters: BTreeMap<String, String>,
+    /// Iterations a block.
+    pub iterations: usize,
+    /// Warm-up iterations a target.
+    pub warmup: usize,
+    /// Measured blocks a target.
+    pub blocks: usize,
+    /// Preset of passes.
+    pub profile: &'static Profile,
+    /// Folder of the artifacts.
+    pub artifacts: PathBuf,
+    /// The command line for the manifest.
+    pub command_line: Vec<String>,
+    /// The machine.
+    pub environment: Environment,
+    /// Set when the user asks to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// Where a capture is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// What is being done, for example `warm up`.
+    pub what: &'static str,
+    /// Steps done.
+    pub done: usize,
+    /// Steps in all.
+    pub total: usize,
+}
+
+/// One captured run, its tables not yet imported.
+#[derive(Debug)]
+pub struct Captured {
+    /// The directory.
+    pub draft: Draft,
+    /// The manifest without its tables.
+    pub manifest: Manifest,
+}
+
+struct Run {
+    target: &'static Target,
+    session: Box<dyn Session>,
+    parameters: BTreeMap<String, String>,
+    draft: Draft,
+    blocks: Vec<Block>,
+    start_unix_ns: i64,
+}
+
+/// Captures the targets of `request`; a pair is measured alternately, block by block, in the order A B B A.
+///
+/// # Errors
+/// [`Error::Usage`] and [`Error::Artifact`] before anything runs; [`Error::Target`] and [`Error::Interrupted`] later,
+/// with a `.partial` directory that keeps the raw files. A failed verification is no error here: the manifest says so.
+pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Captured>, Error> {
+    let mut runs = prepare(request)?;
+    let order = order(runs.len(), request.blocks);
+    let total = runs.len() * 2 + order.len();
+    let mut done = 0;
+    let mut step = |what| {
+        progress(Progress { what, done, total });
+        done += 1;
+    };
+    if let Err(error) = measure(request, &mut runs, &order, &mut step) {
+        return Err(abandon(request, runs, error));
+    }
+    let mut checks = Vec::new();
+    for index in 0..runs.len() {
+        step("verify");
+        match verify(&mut runs, index) {
+            Ok(found) => checks.push(found),
+            Err(error) => return Err(abandon(request, runs, Stopped::Failed(index, error))),
+        }
+    }
+    progress(Progress { what: "write", done: total, total });
+    let names: Vec<String> = runs.iter().map(|run| run.draft.name()).collect();
+    let pairs: Vec<_> = (0..runs.len()).map(|index| pair(&runs, &names, index, &order)).collect();
+    runs.into_iter().zip(checks).zip(pairs).map(|((run, checks), pair)| finish(request, run, checks, pair)).collect()
+}
+
+enum Stopped {
+    Interrupted,
+    Failed(usize, workloads::Error),
+}
+
+impl Request<'_> {
+    /// Every target's parameters with their values, defaults included: what can be refused before anything runs.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the first parameter that is unknown or has a bad value.
+    pub fn resolve(&self) -> Result<Vec<BTreeMap<String, String>>, Error> {
+        let settings = self.settings();
+        self.targets.iter().map(|target| target.resolve(&settings).map_err(Error::Usage)).collect()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            seed: self.seed,
+            parameters: self.parameters.clone(),
+            cores: self.environment.cores.clone(),
+            iterations: self.iterations,
+            blocks: self.blocks,
+            device_name: self.environment.device_name.clone(),
+            arch: self.environment.arch.clone(),
+        }
+    }
+}
+
+fn prepare(request: &Request<'_>) -> Result<Vec<Run>, Error> {
+    let settings = request.settings();
+    // Parameters of every target first: a usage error must not leave a folder behind.
+    let parameters = request.resolve()?;
+    let stamp = request.environment.captured_utc.replace(['-', ':'], "");
+    let mut runs: Vec<Run> = Vec::new();
+    for (target, parameters) in request.targets.iter().zip(parameters) {
+        let name = format!("{stamp}-{}-{}", target.name, request.environment.hardware_key);
+        let draft = Draft::create(&request.artifacts, &name)?;
+        let start_unix_ns = unix_ns();
+        match (target.prepare)(&settings) {
+            Ok(session) => runs.push(Run { target, session, parameters, draft, blocks: Vec::new(), start_unix_ns }),
+            Err(source) => {
+                let partial = draft.path().to_owned();
+                draft.discard();
+                for run in runs {
+                    run.draft.discard();
+                }
+                return Err(Error::Target { target: target.name, source, partial });
+            }
+        }
+    }
+    Ok(runs)
+}
+
+fn measure(
+    request: &Request<'_>,
+    runs: &mut [Run],
+    order: &[usize],
+    step: &mut dyn FnMut(&'static str),
+) -> Result<(), Stopped> {
+    for (index, run) in runs.iter_mut().enumerate() {
+        step("warm up");
+        run.session.warm_up(request.warmup).map_err(|error| Stopped::Failed(index, error))?;
+        check_stop(request)?;
+    }
+    for &index in order {
+        step("measure");
+        let block = runs[index].session.run_block().map_err(|error| Stopped::Failed(index, error))?;
+        runs[index].blocks.push(block);
+        check_stop(request)?;
+    }
+    Ok(())
+}
+
+fn check_stop(request: &Request<'_>) -> Result<(), Stopped> {
+    if request.stop.load(Ordering::Relaxed) { Err(Stopped::Interrupted) } else { Ok(()) }
+}
+
+/// Keeps what was recorded in the `.partial` directories and says why the capture ended.
+fn abandon(request: &Request<'_>, runs: Vec<Run>, why: Stopped) -> Error {
+    let name = |index: usize| request.targets[index].name;
+    let index = if let Stopped::Failed(index, _) = &why { *index } else { 0 };
+    let partial = runs[index].draft.path().to_owned();
+    for run in runs {
+        if let Ok(folder) = run.draft.raw_dir(host::PASS) {
+            // The capture has failed already; an error here would hide why.
+            let _ = run.session.finish(&folder.join(host::FILE));
+        }
+    }
+    match why {
+        Stopped::Interrupted => Error::Interrupted { partial },
+        Stopped::Failed(index, source) => Error::Target { target: name(index), source, partial },
+    }
+}
+
+/// Order of the measured blocks as indices of the targets: A B B A A B B A … for a pair, so that a slow drift of the
+/// machine falls on both alike.
+fn order(targets: usize, blocks: usize) -> Vec<usize> {
+    if targets == 1 {
+        return vec![0; blocks];
+    }
+    (0..blocks).flat_map(|round| if round % 2 == 0 { [0, 1] } else { [1, 0] }).collect()
+}
+
+fn verify(runs: &mut [Run], index: usize) -> Result<Vec<manifest::Check>, workloads::Error> {
+    let mut checks = runs[index].session.verify()?;
+    if let [first, second] = &*runs {
+        checks.push(workloads::compare(first.session.outputs(), second.session.outputs()));
+    }
+    Ok(checks.into_iter().map(manifest_check).collect())
+}
+
+fn manifest_check(check: workloads::Check) -> manifest::Check {
+    manifest::Check {
+        name: check.name,
+        values: check.values,
+        // An infinite deviation (a NaN in an output) has no JSON number.
+        max_relative_error: check.max_relative_error.min(f64::MAX),
+        tolerance: check.tolerance,
+    }
+}
+
+fn pair(runs: &[Run], names: &[String], index: usize, order: &[usize]) -> Option<manifest::Pair> {
+    let (name, role) = runs[index].target.pair?;
+    let other = names.get(1 - index).filter(|_| names.len() == 2)?;
+    Some(manifest::Pair {
+        name: name.to_owned(),
+        role: match role {
+            Role::Baseline => "baseline".to_owned(),
+            Role::Optimized => "optimized".to_owned(),
+        },
+        other: other.clone(),
+        order: order.iter().map(|&index| if index == 0 { 'A' } else { 'B' }).collect(),
+    })
+}
+
+fn finish(
+    request: &Request<'_>,
+    run: Run,
+    checks: Vec<manifest::Check>,
+    pair: Option<manifest::Pair>,
+) -> Result<Captured, Error> {
+    let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
+    let modelled = run.session.modelled();
+    let simulated = run.session.simulated();
+    let mut passes = Vec::new();
+    if !request.profile.profilers.is_empty() {
+        let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
+        let partial = run.draft.path().to_owned();
+        run.session.finish(&file).map_err(|source| Error::Target { target: run.target.name, source, partial })?;
+        passes.push(Pass {
+            name: host::PASS.to_owned(),
+            profilers: request.profile.profilers.iter().map(|profiler| profiler.name.to_owned()).collect(),
+            // The importer replaces these with what the raw file states.
+            clock: "CLOCK_MONOTONIC".to_owned(),
+            start_unix_ns: run.start_unix_ns,
+            start_monotonic_ns: 0,
+        });
+    }
+    let environment = &request.environment;
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        target: manifest::Target { name: run.target.name.to_owned(), parameters: run.parameters, seed: request.seed },
+        pair,
+        hardware_key: environment.hardware_key.clone(),
+        time: if simulated { manifest::Time::Simulated } else { manifest::Time::Measured },
+        captured_utc: environment.captured_utc.clone(),
+        command_line: request.command_line.clone(),
+        git: environment.git.clone(),
+        host: environment.host.clone(),
+        devices: Vec::new(),
+        versions: environment.versions.clone(),
+        passes,
+        warmup: request.warmup as u64,
+        iterations: request.iterations as u64,
+        blocks: run.blocks.len() as u64,
+        tables: Vec::new(),
+        results: results(&run.blocks, checks, verified),
+        modelled,
+    };
+    Ok(Captured { draft: run.draft, manifest })
+}
+
+fn results(blocks: &[Block], checks: Vec<manifest::Check>, verified: bool) -> Results {
+    Results {
+        iteration_ns: blocks.iter().flat_map(|block| block.iteration_ns.iter().copied()).collect(),
+        fill_ns: blocks.iter().map(|block| block.fill_ns).collect(),
+        cpu_ns: blocks.iter().map(|block| block.cpu_ns).collect(),
+        contention_ratio: blocks.iter().map(|block| block.contention_ratio).filter(|ratio| ratio.is_finite()).collect(),
+        verified,
+        max_relative_error: checks.iter().map(|check| check.max_relative_error).reduce(f64::max),
+        checks,
+        exit_code: if verified { 0 } else { 3 },
+    }
+}
+
+fn unix_ns() -> i64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_measured_a_b_b_a() {
+        assert_eq!(order(2, 4), [0, 1, 1, 0, 0, 1, 1, 0]);
+        assert_eq!(order(1, 3), [0, 0, 0]);
+    }
+}

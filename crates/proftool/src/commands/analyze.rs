@@ -1,0 +1,169 @@
+//! `proftool analyze`: any or all metrics of an artifact.
+
+use polars::prelude::DataFrame;
+use proftool_analyze::metrics::{METRICS, Metric};
+use proftool_analyze::windows::Window;
+use proftool_trace::Artifact;
+
+use crate::artifacts::Source;
+use crate::failure::{Failure, Outcome};
+use crate::names;
+use crate::output::{self, Format};
+
+/// Compute metrics: where the device waits, what overlaps, the pipeline bubble, the roofline, the KV transfer.
+///
+/// Results are printed and also written to the artifact's `metrics/` folder as Parquet.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  proftool analyze --artifacts artifacts
+  proftool analyze --artifacts artifacts --metric idle --metric bubble
+  proftool analyze --artifacts artifacts --metric bubble --window each --format json
+  proftool list metrics")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// A metric (repeatable); all of them without it
+    #[arg(long, value_name = "NAME")]
+    metric: Vec<String>,
+    /// The window: the name of a range, or `each` for one result a window instead of their sum
+    #[arg(long, value_name = "NAME|each")]
+    window: Option<String>,
+    /// Every column in the readable formats too
+    #[arg(long)]
+    wide: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let metrics = chosen(&args.metric)?;
+    let window = Window::parse(args.window.as_deref());
+    let runs = args.source.find()?;
+    let results = compute(&runs, &metrics, &window)?;
+    let shown: Vec<_> = results
+        .iter()
+        .map(|(metric, frame)| (metric.name, frame.clone(), (!args.wide).then(|| columns(metric.name)).flatten()))
+        .collect();
+    output::print_all(args.format, &shown)?;
+    Ok(0)
+}
+
+/// Computes metrics over several runs: one frame a metric, the runs' rows one after the other. Whole-window results are
+/// also written to each artifact.
+///
+/// # Errors
+/// When an artifact cannot be read or written.
+pub(crate) fn compute(
+    runs: &[Artifact],
+    metrics: &[&'static Metric],
+    window: &Window,
+) -> Result<Vec<(&'static Metric, DataFrame)>, Failure> {
+    let mut all: Vec<(&'static Metric, DataFrame)> = Vec::new();
+    for run in runs {
+        let results = proftool_analyze::analyze(run, metrics, window.clone())?;
+        if *window == Window::Default {
+            proftool_analyze::write(run, &results)?;
+        }
+        for (metric, frame) in results {
+            match all.iter_mut().find(|(known, _)| known.name == metric.name) {
+                Some((_, whole)) => {
+                    *whole = whole.vstack(&frame).map_err(|error| Failure::new(crate::failure::Kind::Bug, error))?;
+                }
+                None => all.push((metric, frame)),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The metrics of these names; all of them without a name.
+fn chosen(wanted: &[String]) -> Result<Vec<&'static Metric>, Failure> {
+    if wanted.is_empty() {
+        return Ok(METRICS.iter().collect());
+    }
+    let find = |name: &String| {
+        METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
+            let known = METRICS.iter().map(|metric| metric.name);
+            Failure::usage(format!("no metric is called {name} ({})", names::suggest(name, known)))
+        })
+    };
+    wanted.iter().map(find).collect()
+}
+
+/// The columns that the readable formats show: what fits a screen. Everything is in `--wide`, JSON and CSV.
+pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
+    Some(match metric {
+        "idle" => &[
+            "target",
+            "device",
+            "queue",
+            "window",
+            "span_ns",
+            "busy_ns",
+            "idle_ratio",
+            "kv_wait_ns",
+            "dependency_wait_ns",
+            "sync_ns",
+            "host_wait_ns",
+            "launch_ns",
+            "other_ns",
+        ],
+        "overlap" => &[
+            "target",
+            "device",
+            "window",
+            "kind",
+            "total_ns",
+            "hidden_ns",
+            "exposed_ns",
+            "hidden_ratio",
+            "exclusive_ns",
+        ],
+        "bubble" => &[
+            "target",
+            "window",
+            "host_count",
+            "micro_batches",
+            "span_ns",
+            "bubble_ratio",
+            "fill_drain_ratio",
+            "imbalance_ratio",
+            "transfer_ratio",
+            "host_ratio",
+            "dependency_ratio",
+            "other_ratio",
+            "ideal_makespan_ns",
+        ],
+        "roofline" => &[
+            "target",
+            "device",
+            "name",
+            "phase",
+            "launches",
+            "time_ns",
+            "arithmetic_intensity",
+            "flop_per_s",
+            "limiter",
+            "efficiency_ratio",
+            "efficiency_datasheet_ratio",
+            "recoverable_ns",
+        ],
+        "kernels" => {
+            &["target", "device", "name", "launches", "total_ns", "median_ns", "min_ns", "max_ns", "time_ratio"]
+        }
+        "kv_transfer" => &[
+            "target",
+            "request",
+            "window",
+            "bytes",
+            "total_ns",
+            "hidden_ns",
+            "exposed_ns",
+            "bytes_per_s",
+            "link_ratio",
+            "interference_ratio",
+        ],
+        _ => return None,
+    })
+}

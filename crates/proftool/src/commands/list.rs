@@ -1,0 +1,113 @@
+//! `proftool list`: what there is, from the same lists that the program runs on.
+
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+use polars::prelude::DataFrame;
+use proftool_trace::frame::text_column;
+use proftool_trace::tables;
+
+use crate::failure::{Failure, Kind, Outcome};
+use crate::output::{self, Format};
+
+/// Show what there is: targets, profilers, importers, metrics, hardware, tables.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  proftool list targets
+  proftool list tables --format json
+  proftool list metrics")]
+pub(crate) struct Args {
+    /// What to list
+    what: What,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    Targets,
+    Profilers,
+    Importers,
+    Metrics,
+    Hardware,
+    Tables,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let (title, heading, rows) = match args.what {
+        What::Targets => ("targets", ["target", "what it is", "parameters"], targets()),
+        What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
+        What::Importers => ("importers", ["importer", "what it is", ""], importers()),
+        What::Metrics => ("metrics", ["metric", "what it is", "columns"], metrics()),
+        What::Hardware => ("hardware", ["hardware", "what it is", ""], hardware()),
+        What::Tables => ("tables", ["table", "what it is", "columns"], canonical_tables()),
+    };
+    output::print(args.format, title, &frame(heading, &rows)?, None)?;
+    Ok(0)
+}
+
+type Row = [String; 3];
+
+fn frame(heading: [&str; 3], rows: &[Row]) -> Result<DataFrame, Failure> {
+    let columns = (0..3)
+        .filter(|&index| !heading[index].is_empty())
+        .map(|index| text_column(heading[index], rows.iter().map(|row| Some(row[index].as_str()))))
+        .collect();
+    DataFrame::new(rows.len(), columns).map_err(|error| Failure::new(Kind::Bug, error))
+}
+
+fn targets() -> Vec<Row> {
+    proftool_workloads::TARGETS
+        .iter()
+        .map(|target| {
+            let parameters = target.parameters.iter().fold(String::new(), |mut text, parameter| {
+                let end = if text.is_empty() { "" } else { "\n" };
+                // Writing into a String cannot fail.
+                let _ = write!(text, "{end}{}={}: {}", parameter.name, parameter.default, parameter.doc);
+                text
+            });
+            [target.name.to_owned(), target.doc.to_owned(), parameters]
+        })
+        .collect()
+}
+
+fn profilers() -> Vec<Row> {
+    proftool_capture::profilers::PROFILERS
+        .iter()
+        .map(|profiler| {
+            let state = (profiler.available)().map_or_else(|fix| fix, |()| "works here".to_owned());
+            [profiler.name.to_owned(), profiler.doc.to_owned(), state]
+        })
+        .collect()
+}
+
+fn importers() -> Vec<Row> {
+    let rows = proftool_analyze::importers::IMPORTERS.iter();
+    rows.map(|importer| [importer.name.to_owned(), importer.doc.to_owned(), String::new()]).collect()
+}
+
+fn metrics() -> Vec<Row> {
+    proftool_analyze::metrics::METRICS
+        .iter()
+        .map(|metric| [metric.name.to_owned(), metric.doc.to_owned(), columns(metric.table)])
+        .collect()
+}
+
+fn hardware() -> Vec<Row> {
+    let rows = proftool_hardware::all().iter();
+    rows.map(|spec| [spec.arch.clone(), spec.name.clone(), String::new()]).collect()
+}
+
+fn canonical_tables() -> Vec<Row> {
+    tables::ALL.iter().map(|table| [table.name.to_owned(), table.doc.to_owned(), columns(table)]).collect()
+}
+
+fn columns(table: &proftool_trace::Table) -> String {
+    let names: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{} {}{}", column.name, column.dtype.name(), if column.nullable { "?" } else { "" }))
+        .collect();
+    names.join(", ")
+}

@@ -1,0 +1,107 @@
+//! `proftool report`: markdown, SVG and HTML of one run or a pair.
+
+use std::path::{Path, PathBuf};
+
+use proftool_analyze::comparison::{self, Side};
+use proftool_analyze::{Input, METRICS, Window, losses};
+use proftool_report::{Options, Rendered};
+use proftool_trace::Artifact;
+use proftool_trace::frame::{self, Tables};
+
+use crate::artifacts::{self, Source};
+use crate::commands::analyze;
+use crate::failure::{Failure, Outcome};
+use crate::tty;
+
+/// Write the report of each run or pair: `report.md` with its pictures.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  proftool report --artifacts artifacts
+  proftool report --artifacts artifacts --html
+  proftool report --artifacts artifacts/20260131T235959Z-baseline_pipeline_parallelism-cpu-amd-epyc-zen4-2c")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Where the report goes: shared with `run`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Output {
+    /// Folder that the reports are made in, one folder a report
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub reports: PathBuf,
+    /// Also one self-contained HTML page
+    #[arg(long)]
+    pub html: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    artifacts::check_writable(&args.output.reports)?;
+    let runs = args.source.find()?;
+    for group in groups(runs) {
+        let rendered = render(&group, &args.output)?;
+        tty::print(&format!("{}\n", rendered.markdown.display()))?;
+    }
+    Ok(0)
+}
+
+/// Analyses one run or a pair and writes its report.
+///
+/// # Errors
+/// When an artifact cannot be read or the report not be written.
+pub(crate) fn render(group: &[Artifact], output: &Output) -> Result<Rendered, Failure> {
+    analyze::compute(group, &METRICS.iter().collect::<Vec<_>>(), &Window::Default)?;
+    if let [baseline, optimized] = group {
+        compare(baseline, optimized)?;
+    }
+    let folder = output.reports.join(name(group));
+    Ok(proftool_report::render(group, &folder, &Options { html: output.html })?)
+}
+
+/// Compares a pair and writes `comparison` and `losses` beside the optimized run's metrics.
+fn compare(baseline: &Artifact, optimized: &Artifact) -> Result<(), Failure> {
+    let tables = [Tables::read(&baseline.tables_dir())?, Tables::read(&optimized.tables_dir())?];
+    let names = [baseline.run(), optimized.run()];
+    let inputs = [
+        Input::new(&names[0], &baseline.manifest.target.name, &tables[0], Window::Default),
+        Input::new(&names[1], &optimized.manifest.target.name, &tables[1], Window::Default),
+    ];
+    let first = Side { input: &inputs[0], manifest: &baseline.manifest };
+    let second = Side { input: &inputs[1], manifest: &optimized.manifest };
+    let folder = optimized.metrics_dir();
+    frame::write(&comparison::TABLE, &comparison::compare(first, second)?, &folder)?;
+    frame::write(&losses::TABLE, &losses::losses(first, second)?, &folder)?;
+    Ok(())
+}
+
+/// The report's name: the run, or for a pair its common name in place of the target's.
+fn name(group: &[Artifact]) -> PathBuf {
+    let run = group.first().map(Artifact::run).unwrap_or_default();
+    match group {
+        [first, _] => {
+            let pair = first.manifest.pair.as_ref().map_or("pair", |pair| pair.name.as_str());
+            PathBuf::from(run.replace(&first.manifest.target.name, pair))
+        }
+        _ => PathBuf::from(run),
+    }
+}
+
+/// Pairs of which both runs are there go together, baseline first; every other run stands alone.
+fn groups(runs: Vec<Artifact>) -> Vec<Vec<Artifact>> {
+    let role = |run: &Artifact| run.manifest.pair.as_ref().map(|pair| pair.role.clone());
+    let mut groups: Vec<Vec<Artifact>> = Vec::new();
+    for run in runs {
+        let other = run.manifest.pair.as_ref().map(|pair| pair.other.clone());
+        let partner = groups.iter_mut().find(|group| {
+            group.len() == 1 && other.as_deref().is_some_and(|other| Path::new(other) == Path::new(&group[0].run()))
+        });
+        match partner {
+            Some(group) if role(&run).as_deref() == Some("baseline") => group.insert(0, run),
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    groups
+}

@@ -1,0 +1,9 @@
+//! The binary from outside: golden artifacts through the commands, known answers, bad input.
+
+mod cli {
+    pub(crate) mod bad_input;
+    pub(crate) mod golden;
+    pub(crate) mod interrupted;
+    pub(crate) mod known_answers;
+    pub(crate) mod support;
+}

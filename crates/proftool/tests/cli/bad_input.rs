@@ -1,0 +1,130 @@
+//! Bad input: one clear error, the documented exit code, nothing half-written.
+
+use super::support::{Place, copy_folder, repository};
+
+#[test]
+fn an_unknown_target_names_the_nearest_and_is_a_usage_error() {
+    let place = Place::new();
+    let ran = place.run(&["run", "--target", "pipeline_paralelism"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("pipeline_parallelism"), "{}", ran.err);
+    assert!(place.artifacts().is_empty());
+}
+
+#[test]
+fn an_unknown_or_impossible_parameter_is_a_usage_error_before_anything_runs() {
+    for (given, wanted) in [
+        ("microbatch=4", "microbatches"),
+        ("microbatches=7", "microbatches"),
+        ("stages=0", "stages"),
+        ("stages=x", "stages"),
+    ] {
+        let place = Place::new();
+        let ran = place.run(&["capture", "--target", "optimized_pipeline_parallelism", "--set", given]);
+        assert_eq!(ran.code, Some(2), "{given}: {}", ran.err);
+        assert!(ran.err.contains(wanted), "{given}: {}", ran.err);
+        assert!(place.artifacts().is_empty(), "{given} left something behind");
+    }
+}
+
+#[test]
+fn an_unwritable_output_is_refused_before_anything_runs() {
+    let place = Place::new();
+    std::fs::write(place.path().join("artifacts"), "a file in the way").expect("the file can be written");
+    let ran = place.run(&["run", "--target", "pipeline_parallelism"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("artifacts"), "{}", ran.err);
+}
+
+#[test]
+fn a_folder_without_artifacts_is_said_with_the_command_that_makes_one() {
+    let place = Place::new();
+    for command in ["roofline", "analyze", "report"] {
+        let missing = place.run(&[command, "--artifacts", "nowhere"]);
+        assert_eq!(missing.code, Some(4), "{command}");
+        assert!(missing.err.contains("nowhere"), "{}", missing.err);
+    }
+    std::fs::create_dir(place.path().join("artifacts")).expect("the folder can be made");
+    let empty = place.run(&["roofline"]);
+    assert_eq!(empty.code, Some(4));
+    assert!(empty.err.contains("proftool run"), "{}", empty.err);
+}
+
+fn with_golden() -> (Place, std::path::PathBuf) {
+    let place = Place::new();
+    let artifact = place.path().join("artifacts/two_stage");
+    copy_folder(&repository().join("artifacts/golden/two_stage"), &artifact);
+    (place, artifact)
+}
+
+#[test]
+fn a_truncated_manifest_is_named_with_what_to_do() {
+    let (place, artifact) = with_golden();
+    let file = artifact.join("manifest.json");
+    let text = std::fs::read_to_string(&file).expect("the manifest can be read");
+    std::fs::write(&file, &text[..text.len() / 2]).expect("the manifest can be written");
+    let ran = place.run(&["analyze", "--artifacts", "artifacts/two_stage"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("damaged") && ran.err.contains("hint"), "{}", ran.err);
+    let listed = place.run(&["analyze"]);
+    assert_eq!(listed.code, Some(4));
+    assert!(listed.err.contains("two_stage"), "{}", listed.err);
+}
+
+#[test]
+fn a_newer_format_is_refused_with_instructions() {
+    let (place, artifact) = with_golden();
+    let file = artifact.join("manifest.json");
+    let text = std::fs::read_to_string(&file).expect("the manifest can be read");
+    std::fs::write(&file, text.replacen("\"major\": 1", "\"major\": 2", 1)).expect("the manifest can be written");
+    let ran = place.run(&["analyze", "--artifacts", "artifacts/two_stage"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("update proftool"), "{}", ran.err);
+}
+
+#[test]
+fn a_truncated_table_is_named_with_what_to_do() {
+    let (place, artifact) = with_golden();
+    let file = artifact.join("tables/activities.parquet");
+    let bytes = std::fs::read(&file).expect("the table can be read");
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("the table can be written");
+    let ran = place.run(&["analyze", "--artifacts", "artifacts/two_stage"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("activities.parquet") && ran.err.contains("hint"), "{}", ran.err);
+}
+
+#[test]
+fn a_foreign_table_is_named_with_what_to_do() {
+    let (place, artifact) = with_golden();
+    std::fs::copy(artifact.join("tables/queues.parquet"), artifact.join("tables/activities.parquet"))
+        .expect("the table can be copied");
+    let ran = place.run(&["analyze", "--artifacts", "artifacts/two_stage"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("activities.parquet") && ran.err.contains("missing"), "{}", ran.err);
+}
+
+#[test]
+fn a_file_of_no_known_format_is_refused_and_leaves_nothing_behind() {
+    let place = Place::new();
+    for (name, bytes) in [
+        ("empty.trace", &b""[..]),
+        ("text.trace", b"hello, this is no trace"),
+        ("cut.trace", b"proftool-host\0\x01\x00head"),
+    ] {
+        std::fs::write(place.path().join(name), bytes).expect("the file can be written");
+        let ran = place.run(&["import", name]);
+        assert_eq!(ran.code, Some(4), "{name}: {}", ran.err);
+        assert!(ran.err.contains(name), "{}", ran.err);
+        assert!(place.artifacts().is_empty(), "{name}: {:?}", place.artifacts());
+    }
+}
+
+#[test]
+fn profiles_and_backends_that_are_not_there_say_what_to_use() {
+    let place = Place::new();
+    for arguments in [["--profile", "timeline"], ["--backend", "cuda"]] {
+        let ran = place.run(&[&["capture", "--target", "synthetic"], &arguments[..]].concat());
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.err.contains("hint"), "{}", ran.err);
+    }
+}
