@@ -4,27 +4,37 @@
     scripts/compare_likwid.py [--rounds N] [--markdown] [PROFTOOL]
 
 PROFTOOL is the binary (default: proftool), called as `PROFTOOL ceilings --format json` before and after the runs of
-likwid-bench; the better value of the two counts. likwid-bench runs some 10 to 200 ms at a time, and the fastest of its runs counts
-(its own start takes another second, so the whole takes about two minutes). Fails (1) when a row differs by more than 10 %
-(FMA, L1, L2) or 15 % (L3, DRAM). Run it on an idle machine; where that cannot be had, a session of its own
+likwid-bench; the better value of the two counts. likwid-bench measures for some 10 to 200 ms at a time, and the fastest
+of its runs counts; its own start takes another second, so the whole takes about two and a half minutes with three rounds
+on two cores. Fails (1) when a row differs by more than 10 % (FMA, L1, L2) or 15 % (L3, DRAM).
+
+Both run on the default pages: proftool asks for huge pages, likwid-bench does not, so huge pages are switched off for
+both here, and proftool's cache of measured roofs is left alone.
+
+Run it on an idle machine; where that cannot be had, a session of its own
 with the highest weight (as root: setsid sh -c 'echo -20 > /proc/self/autogroup; exec nice -n -20 scripts/compare_likwid.py')
 keeps most other processes of this machine, though not its neighbours on the same host, away from both tools. Not a real-time
 priority: the threads of likwid-bench spin at a barrier and can then lock each other out.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 CORE_LOCAL, SHARED = 0.10, 0.15
 # Core-local runs short enough to fall between two interruptions; those of shared levels long enough to reach their pace.
 RUN_SECONDS = {None: 0.01, "L1": 0.01, "L2": 0.01, "L3": 0.1, "DRAM": 0.2}
-# likwid's kB, MB, GB are powers of ten. Half of a 32 kB L1, of a 512 kB L2, a quarter of a 32 MB L3, and memory.
-SIZES = {"L1": ("16kB", 16e3), "L2": ("256kB", 256e3), "L3": ("8MB", 8e6), "DRAM": ("1GB", 1e9)}
+# Working sets in kB (likwid's are powers of ten): half of a 32 kB L1, of a 512 kB L2, a quarter of a 32 MB L3, and memory.
+SIZES_KB = {"L1": 16, "L2": 256, "L3": 8_000, "DRAM": 1_000_000}
+# likwid-bench shares a size out among its threads; these caches are each core's own.
+PRIVATE = ("L1", "L2")
+PR_SET_THP_DISABLE = 41
 
 
 def tests(avx512):
@@ -32,7 +42,7 @@ def tests(avx512):
     wide, sse = ("avx512", "avx512_fma") if avx512 else ("avx", "avx_fma")
     yield ("compute", "fma", "f32", None), f"peakflops_sp_{sse}"
     yield ("compute", "fma", "f64", None), f"peakflops_{sse}"
-    for level in SIZES:
+    for level in SIZES_KB:
         yield ("bandwidth", "read", None, level), f"load_{wide}"
         yield ("bandwidth", "copy", None, level), f"copy_{wide}"
         yield ("bandwidth", "triad", None, level), f"stream_{sse}"
@@ -43,12 +53,13 @@ def tests(avx512):
 
 def likwid_once(test, level, cores, expected):
     """FLOP/s or bytes/s of one run, RUN_SECONDS long where the rate is near `expected`."""
-    size, size_bytes = SIZES[level or "L1"]
-    # peakflops tests do 30 FLOP (with AVX-512 24) on each element of the 16 kB that they load.
+    size_kb = SIZES_KB[level or "L1"] * (cores if (level or "L1") in PRIVATE else 1)
+    size_bytes = size_kb * 1e3
+    # peakflops tests do 30 FLOP (with AVX-512 24) on each element of the 16 kB that each thread loads.
     work = size_bytes / (4 if "_sp_" in test else 8) * 30 if level is None else size_bytes
     iterations = max(2, int(expected * RUN_SECONDS[level] / work))
     # -W: each thread writes its own part first. S0: the first socket.
-    command = ["likwid-bench", "-t", test, "-W", f"S0:{size}:{cores}", "-i", str(iterations)]
+    command = ["likwid-bench", "-t", test, "-W", f"S0:{size_kb}kB:{cores}", "-i", str(iterations)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     unit = "MByte/s" if level else "MFlops/s"
     found = re.search(rf"^{unit}:\s+([0-9.]+)", done.stdout, re.MULTILINE)
@@ -57,8 +68,17 @@ def likwid_once(test, level, cores, expected):
     return float(found[1]) * 1e6
 
 
+def default_pages_only():
+    """Switches transparent huge pages off for this process and those that it starts."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0:
+        sys.exit(f"cannot switch huge pages off: {os.strerror(ctypes.get_errno())}")
+
+
 def proftool_rows(binary):
-    done = subprocess.run([binary, "ceilings", "--format", "json"], stdout=subprocess.PIPE, text=True)
+    with tempfile.TemporaryDirectory() as cache:
+        command, environment = [binary, "ceilings", "--format", "json"], {**os.environ, "XDG_CACHE_HOME": cache}
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     if done.returncode != 0:
         sys.exit(f"{binary} ceilings --format json failed with {done.returncode}")
     rows = [row for row in json.loads(done.stdout) if row.get("source", "measured") == "measured"]
@@ -79,6 +99,8 @@ def likwid_rows(rows, isa, all_cores, rounds):
         for key, test in tests(isa == "avx512"):
             for cores in sorted({1, all_cores}):
                 row = rows.get((*key, isa, cores))
+                if row is None and key[3] == "L3":
+                    continue  # no L3, or one too small for the working sets of all cores
                 if row is None:
                     sys.exit(f"proftool has no row for {key} {isa} on {cores} cores")
                 value = likwid_once(test, key[3], cores, row["value"])
@@ -89,6 +111,7 @@ def likwid_rows(rows, isa, all_cores, rounds):
 def main():
     options = parse()
     began = time.time()
+    default_pages_only()
     first = proftool_rows(options.binary)
     isas = {key[4] for key in first}
     isa = next((name for name in ("avx512", "avx2") if name in isas), None)

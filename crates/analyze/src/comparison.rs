@@ -103,6 +103,9 @@ pub fn judge(baseline: &[f64], optimized: &[f64]) -> Judgement {
     let fewest = baseline.len().min(optimized.len());
     let (verdict, reason) = match (p_value, ratio) {
         _ if fewest < MIN_BLOCKS => ("no claim", format!("{fewest} blocks a side, {MIN_BLOCKS} are needed")),
+        (Some(p), Some(1.0)) => {
+            ("no significant difference", format!("the medians are equal (p = {p:.2}) on {fewest} blocks a side"))
+        }
         (Some(p), Some(ratio)) if p < SIGNIFICANCE => (
             if ratio > 1.0 { "faster" } else { "slower" },
             format!("p = {p:.2e} < {SIGNIFICANCE} on {fewest} blocks a side"),
@@ -204,6 +207,17 @@ mod tests {
         assert!(texts(&few, "reason").unwrap()[0].as_deref().unwrap().contains("7 blocks"));
         let same = compared(&blocks_of(1000, 8), &blocks_of(1000, 8));
         assert_eq!(texts(&same, "verdict").unwrap(), [Some("no significant difference".to_owned())]);
+    }
+
+    #[test]
+    fn equal_medians_are_no_difference_whatever_the_ranks_say() {
+        // Ten values below and ten above a common median of 100; the baseline's lie higher on both sides.
+        let around = |low: u32, high: u32| -> Vec<f64> {
+            (0..10).flat_map(|at| [low + at, high + at]).chain([100]).map(f64::from).collect()
+        };
+        let judgement = judge(&around(50, 200), &around(10, 150));
+        assert!(judgement.p_value.unwrap() < SIGNIFICANCE);
+        assert_eq!((judgement.ratio, judgement.verdict), (Some(1.0), "no significant difference"));
     }
 
     #[test]

@@ -7,12 +7,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A raw file could not be read.
-    #[error("cannot read {}: {source} (hint: check the path and its permissions)", path.display())]
+    #[error("cannot read {}: {cause} (hint: check the path and its permissions)", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said. The message holds it, so that it is no source that a chain would print again.
+        cause: io::Error,
+    },
+    /// A folder for results could not be created.
+    #[error("cannot create {}: {cause} (hint: check its permissions and the space on the disk)", path.display())]
+    Create {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said; in the message, as above.
+        cause: io::Error,
     },
     /// No importer recognises the file.
     #[error("{} is of no format that proftool reads (tried: {tried}; hint: name the profiler's own output file)", path.display())]
@@ -61,8 +69,10 @@ pub enum Error {
         supported: u16,
     },
     /// A window was asked for that no range of the trace is named after.
-    #[error("no finished range is named {name:?} (hint: {hint})")]
+    #[error("no finished range of {run} is named {name:?} (hint: {hint})")]
     UnknownWindow {
+        /// The run that was asked.
+        run: String,
         /// The name asked for.
         name: String,
         /// What can be named.

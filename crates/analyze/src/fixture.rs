@@ -29,6 +29,7 @@ struct FixtureWork {
     rows: i64,
     flop: Option<i64>,
     dram_bytes: Option<i64>,
+    precision: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -92,7 +93,7 @@ impl Fixture {
 
     /// step, phase, stage, micro-batch, rows.
     pub(crate) fn work(mut self, step: i64, phase: &'static str, stage: i64, micro_batch: i64, rows: i64) -> Self {
-        let work = FixtureWork { step, phase, stage, micro_batch, rows, flop: None, dram_bytes: None };
+        let work = FixtureWork { step, phase, stage, micro_batch, rows, ..FixtureWork::default() };
         self.edit(|row| row.work = Some(work));
         self
     }
@@ -101,7 +102,14 @@ impl Fixture {
         self.edit(|row| {
             let work = row.work.get_or_insert_default();
             (work.flop, work.dram_bytes) = (Some(flop), Some(dram_bytes));
+            work.precision = Some("f32");
         });
+        self
+    }
+
+    /// The precision of the counts stated last, in place of f32.
+    pub(crate) fn precision(mut self, precision: &'static str) -> Self {
+        self.edit(|row| row.work.get_or_insert_default().precision = Some(precision));
         self
     }
 
@@ -208,7 +216,7 @@ impl Fixture {
             ints("rows", &|work| Some(work.rows)),
             ints("flop", &|work| work.flop),
             ints("dram_bytes", &|work| work.dram_bytes),
-            text_column("precision", works.iter().map(|(_, work)| work.flop.map(|_| "f32"))),
+            text_column("precision", works.iter().map(|(_, work)| work.precision)),
         ];
         put(tables, &tables::WORK, works.len(), columns);
     }

@@ -42,7 +42,7 @@ impl Durations {
         let windows = sets(model, &Window::Default, Scope::All).unwrap_or_default();
         let spans: Vec<Span> = windows.into_iter().flat_map(|set| set.spans).collect();
         let mut values: HashMap<OperationKind, Vec<i64>> = HashMap::new();
-        for row in model.activities.iter().filter(|row| spans.iter().any(|window| begins_in(row, *window))) {
+        for row in model.begun_in(&spans) {
             if let Some(kind) = operation_kind(row) {
                 values.entry(kind).or_default().push(row.span.1 - row.span.0);
             }
@@ -55,10 +55,6 @@ impl Durations {
 fn operation_kind(row: &Activity) -> Option<OperationKind> {
     let work = row.work.filter(|_| row.kind == Kind::Kernel && row.class == Class::Compute)?;
     Some((row.name, work.stage, work.phase, work.rows))
-}
-
-fn begins_in(row: &Activity, window: Span) -> bool {
-    window.0 <= row.span.0 && row.span.0 < window.1
 }
 
 /// The ideal makespan of the operations that begin inside the window. `None` where the trace states no operations or no
@@ -108,13 +104,8 @@ pub fn ideal_ratio(blocks: &[BlockIdeal]) -> Option<f64> {
 
 /// The graph of one window.
 pub fn operations(model: &Model, window: Span, durations: &Durations) -> Vec<Operation> {
-    let chosen: Vec<(usize, OperationKind)> = model
-        .activities
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| begins_in(row, window))
-        .filter_map(|(index, row)| Some((index, operation_kind(row)?)))
-        .collect();
+    let chosen: Vec<(usize, OperationKind)> =
+        model.begun_in(&[window]).filter_map(|row| Some((model.index_of(row), operation_kind(row)?))).collect();
     let places: HashMap<usize, usize> = chosen.iter().enumerate().map(|(place, (index, _))| (*index, place)).collect();
     let mut hosts: HashMap<(DeviceKey, Option<i64>), usize> = HashMap::new();
     let mut operations = Vec::with_capacity(chosen.len());

@@ -31,7 +31,7 @@ pub use windows::Window;
 /// What a metric returned.
 pub type Computed = (&'static Metric, DataFrame);
 
-/// The metrics of those names, in the order of the list; all of them for no names.
+/// The metrics of those names, each once, in the order of the list; all of them for no names.
 ///
 /// # Errors
 /// [`Error::UnknownMetric`] for a name that no metric has.
@@ -48,7 +48,7 @@ pub fn select(names: &[String]) -> Result<Vec<&'static Metric>, Error> {
 /// # Errors
 /// When a table is unreadable or the window unknown.
 pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], window: Window) -> Result<Vec<Computed>, Error> {
-    let tables = Tables::read(&artifact.tables_dir())?;
+    let tables = Tables::read(artifact)?;
     let run = artifact.run();
     let input = Input::new(&run, &artifact.manifest.target.name, &tables, window);
     selection.iter().map(|metric| Ok((*metric, (metric.compute)(&input)?))).collect()
@@ -60,6 +60,34 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], window: Windo
 /// When a file cannot be written.
 pub fn write(artifact: &Artifact, computed: &[Computed]) -> Result<Vec<PathBuf>, Error> {
     let folder = artifact.metrics_dir();
-    std::fs::create_dir_all(&folder).map_err(|source| Error::Io { path: folder.clone(), source })?;
+    std::fs::create_dir_all(&folder).map_err(|cause| Error::Create { path: folder.clone(), cause })?;
     computed.iter().map(|(metric, result)| Ok(frame::write(metric.table, result, &folder)?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_holds_each_metric_once_in_the_order_of_the_list() {
+        let names = |wanted: &[&str]| -> Result<Vec<&'static str>, Error> {
+            let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            Ok(select(&wanted)?.iter().map(|metric| metric.name).collect())
+        };
+        assert_eq!(names(&["overlap", "bubble", "overlap"]).unwrap(), ["bubble", "overlap"]);
+        assert_eq!(names(&[]).unwrap().len(), METRICS.len());
+        let error = names(&["bubble", "bubbles"]).unwrap_err().to_string();
+        assert!(error.contains("\"bubbles\"") && error.contains("kv_transfer"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_created_is_said_to_be_created() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("run");
+        std::fs::write(&path, "a file in place of the artifact").unwrap();
+        let artifact = Artifact { path, manifest: fixture::manifest(1) };
+        let error = write(&artifact, &[]).unwrap_err();
+        assert!(error.to_string().starts_with("cannot create") && error.to_string().contains("metrics"), "{error}");
+        assert!(std::error::Error::source(&error).is_none(), "a chain would print the cause twice");
+    }
 }

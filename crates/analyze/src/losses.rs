@@ -192,10 +192,11 @@ fn phase_times(model: &Model, host: &Host, phases: &[Option<String>], windows: &
         union(&rows.filter(|row| model.phase(row) == phase.as_deref()).map(|row| row.span).collect::<Vec<_>>())
     };
     let sets: Vec<Vec<Span>> = phases.iter().map(of_phase).collect();
-    let sets: Vec<&[Span]> = sets.iter().map(Vec::as_slice).collect();
     let mut times = vec![0; phases.len()];
     for window in windows {
-        let parts = split_totals(&within(&host.busy, *window), &sets);
+        let inside: Vec<Vec<Span>> = sets.iter().map(|set| within(set, *window)).collect();
+        let classes: Vec<&[Span]> = inside.iter().map(Vec::as_slice).collect();
+        let parts = split_totals(&within(&host.busy, *window), &classes);
         for (time, part) in times.iter_mut().zip(parts) {
             *time += part;
         }

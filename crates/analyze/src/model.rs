@@ -181,6 +181,8 @@ pub struct Model {
     pub names: Names,
     /// Whether the pass has rows in `dependencies`.
     pub has_dependencies: bool,
+    /// The devices of the activities, sorted.
+    worked: Vec<DeviceKey>,
     edges: Vec<(u32, u32, Edge)>,
     edge_kinds: Vec<Edge>,
     syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
@@ -209,7 +211,7 @@ impl Model {
     /// Every device that is declared or worked, sorted.
     pub fn device_keys(&self) -> Vec<DeviceKey> {
         let declared = self.devices.iter().map(|device| device.key);
-        declared.chain(self.activities.iter().map(|row| row.device)).collect::<BTreeSet<_>>().into_iter().collect()
+        declared.chain(self.worked.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The activities of one device, sorted by start and id.
@@ -217,6 +219,22 @@ impl Model {
         let first = self.activities.partition_point(|row| row.device < key);
         let count = self.activities[first..].partition_point(|row| row.device == key);
         &self.activities[first..first + count]
+    }
+
+    /// The activities of one device that begin inside the windows (sorted and disjoint), in order: found by bisection,
+    /// so that the windows one by one cost no more than all together.
+    pub fn begun_on<'m>(&'m self, key: DeviceKey, windows: &'m [Span]) -> impl Iterator<Item = &'m Activity> {
+        let rows = self.of_device(key);
+        windows.iter().flat_map(move |window| {
+            let first = rows.partition_point(|row| row.span.0 < window.0);
+            let count = rows[first..].partition_point(|row| row.span.0 < window.1);
+            &rows[first..first + count]
+        })
+    }
+
+    /// As [`Model::begun_on`] of every device, device by device.
+    pub fn begun_in<'m>(&'m self, windows: &'m [Span]) -> impl Iterator<Item = &'m Activity> {
+        self.worked.iter().flat_map(|device| self.begun_on(*device, windows))
     }
 
     /// The queues of one device that are declared or worked, sorted.
@@ -344,6 +362,7 @@ impl Model {
             });
         }
         self.activities.sort_by_key(|row| (row.device, row.span.0, row.id));
+        self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
         self.classify();
         Ok(())
     }

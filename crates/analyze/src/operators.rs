@@ -2,7 +2,7 @@
 //!
 //! A [`Span`] is a half-open interval of integer nanoseconds, `[start, end)`. A *set* is a slice of spans that are not
 //! empty, sorted by start and disjoint (also not touching), as [`union`] returns it. All operators are linear sweeps over
-//! sets, except that [`union`] sorts what it is given when it is not sorted yet.
+//! sets, except that [`union`] and [`depth`] (the overlap count) sort what they are given.
 
 /// A half-open interval `[start, end)` in nanoseconds. It is empty when `end <= start`.
 pub type Span = (i64, i64);

@@ -4,7 +4,6 @@
 //! nanoseconds is computed in each and summed. Any other trace has one window, from the first start to the last end of
 //! the device's kernel, copy, set and graph rows.
 
-use crate::Error;
 use crate::classes::Class;
 use crate::model::{Activity, DeviceKey, Model};
 use crate::operators::{Span, union};
@@ -50,19 +49,16 @@ pub enum Scope {
     All,
 }
 
-/// The window sets to report, one result row each.
-///
-/// # Errors
-/// [`Error::UnknownWindow`] when no finished range has the name.
-pub fn sets(model: &Model, window: &Window, scope: Scope) -> Result<Vec<WindowSet>, Error> {
+/// The window sets to report, one result row each; `None` when no finished range has the name.
+pub fn sets(model: &Model, window: &Window, scope: Scope) -> Option<Vec<WindowSet>> {
     let set = |name: &str, spans| WindowSet { name: name.to_owned(), spans };
     match window {
-        Window::Named(name) => Ok(vec![set(name, named(model, name, scope)?)]),
-        Window::Default => Ok(match blocks(model, scope) {
+        Window::Named(name) => Some(vec![set(name, named(model, name, scope)?)]),
+        Window::Default => Some(match blocks(model, scope) {
             spans if spans.is_empty() => vec![set("trace", extent(model, scope).into_iter().collect())],
             spans => vec![set("blocks", spans)],
         }),
-        Window::Each => Ok(match blocks(model, scope) {
+        Window::Each => Some(match blocks(model, scope) {
             spans if spans.is_empty() => vec![set("trace", extent(model, scope).into_iter().collect())],
             spans => spans.iter().enumerate().map(|(at, span)| set(&format!("block {at}"), vec![*span])).collect(),
         }),
@@ -94,24 +90,32 @@ fn disjoint(mut spans: Vec<Span>) -> Vec<Span> {
     if spans.windows(2).any(|pair| pair[1].0 < pair[0].1) { union(&spans) } else { spans }
 }
 
-fn named(model: &Model, name: &str, scope: Scope) -> Result<Vec<Span>, Error> {
-    let number = model.names.find(name);
+fn named(model: &Model, name: &str, scope: Scope) -> Option<Vec<Span>> {
+    let number = model.names.find(name)?;
     let of_scope = |rank| matches!(scope, Scope::All) || matches!(scope, Scope::Device((own, _)) if own == rank);
-    let found: Vec<_> = model.ranges.iter().filter(|range| Some(range.name) == number).collect();
+    let found: Vec<_> = model.ranges.iter().filter(|range| range.name == number).collect();
     if found.is_empty() {
-        return Err(Error::UnknownWindow { name: name.to_owned(), hint: known_names(model) });
+        return None;
     }
     let spans = found.iter().filter(|range| of_scope(range.rank)).map(|range| range.span);
-    Ok(union(&spans.collect::<Vec<_>>()))
+    Some(union(&spans.collect::<Vec<_>>()))
 }
 
-fn known_names(model: &Model) -> String {
+/// How many names a message lists.
+const LISTED: usize = 12;
+
+/// What to name instead of a range that does not exist.
+pub(crate) fn known_names(model: &Model) -> String {
     let mut names: Vec<&str> = model.ranges.iter().map(|range| model.names.text(range.name)).collect();
     names.sort_unstable();
     names.dedup();
     match names.as_slice() {
         [] => "the trace has no ranges; leave --window out".to_owned(),
-        names => format!("choose each, or one of: {}", names[..names.len().min(12)].join(", ")),
+        names if names.len() <= LISTED => format!("choose each, or one of: {}", names.join(", ")),
+        names => {
+            let more = names.len() - LISTED;
+            format!("choose each, or one of: {} ... and {more} more", names[..LISTED].join(", "))
+        }
     }
 }
 
@@ -128,6 +132,7 @@ fn extent(model: &Model, scope: Scope) -> Option<Span> {
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
+    use crate::metrics::Input;
 
     fn two_blocks() -> Model {
         Fixture::new().kernel(0, 0, (5, 95)).block((0, 40)).block((50, 100)).range("warm", (0, 20)).model()
@@ -151,10 +156,22 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_an_error_that_lists_the_names() {
+    fn an_unknown_name_is_an_error_that_names_the_run_and_its_ranges() {
         let model = two_blocks();
         assert_eq!(sets(&model, &Window::Named("warm".into()), Scope::All).unwrap()[0].spans, [(0, 20)]);
-        let error = sets(&model, &Window::Named("warn".into()), Scope::All).unwrap_err().to_string();
-        assert!(error.contains("warn") && error.contains("block, warm"), "{error}");
+        let tables = Fixture::new().kernel(0, 0, (5, 9)).block((0, 40)).range("warm", (0, 20)).tables();
+        let input = Input::new("the run", "target", &tables, Window::Named("warn".into()));
+        let error = input.sets(Scope::All).unwrap_err().to_string();
+        assert!(error.contains("of the run is named \"warn\"") && error.ends_with("block, warm)"), "{error}");
+    }
+
+    #[test]
+    fn a_long_list_of_names_says_how_many_it_leaves_out() {
+        const NAMES: [&str; 14] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
+        let with = |count: usize| {
+            NAMES[..count].iter().fold(Fixture::new().kernel(0, 0, (5, 9)), |fixture, name| fixture.range(name, (0, 1)))
+        };
+        assert!(known_names(&with(14).model()).ends_with("k, l ... and 2 more"));
+        assert!(known_names(&with(12).model()).ends_with("k, l"));
     }
 }

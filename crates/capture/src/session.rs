@@ -17,25 +17,51 @@ pub enum Error {
     /// A parameter is unknown or has a bad value.
     #[error(transparent)]
     Usage(workloads::Error),
+    /// A target could not be prepared; nothing is left behind.
+    #[error("{target} cannot start: {reason}")]
+    Prepare {
+        /// Name of the target.
+        target: &'static str,
+        /// Why.
+        reason: workloads::Error,
+    },
     /// The target failed while it ran.
-    #[error("{target} failed: {source} (hint: what was recorded stays in {}; read it with `proftool import`)", partial.display())]
+    #[error(
+        "{target} failed: {reason} (hint: what was recorded stays in {}; read it with `proftool import`)",
+        join(partial)
+    )]
     Target {
         /// Name of the target.
         target: &'static str,
         /// Why.
-        source: workloads::Error,
-        /// The folder that keeps what was recorded.
-        partial: PathBuf,
+        reason: workloads::Error,
+        /// The folders that keep what was recorded.
+        partial: Vec<PathBuf>,
+    },
+    /// The trace could not be written.
+    #[error(
+        "cannot write what was recorded: {reason} (hint: free some space or name a folder on another disk with --artifacts)"
+    )]
+    Trace {
+        /// Why.
+        reason: workloads::Error,
     },
     /// The artifact could not be written.
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     /// The user stopped it.
-    #[error("interrupted; what was recorded stays in {} (hint: read it with `proftool import`, or remove the folder)", partial.display())]
+    #[error(
+        "interrupted; what was recorded stays in {} (hint: read it with `proftool import`, or remove it)",
+        join(partial)
+    )]
     Interrupted {
-        /// The folder that keeps what was recorded.
-        partial: PathBuf,
+        /// The folders that keep what was recorded.
+        partial: Vec<PathBuf>,
     },
+}
+
+fn join(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 /// What is known about the machine before a capture starts.
@@ -134,9 +160,10 @@ pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Res
     let mut checks = Vec::new();
     for index in 0..runs.len() {
         step("verify");
-        match verify(&mut runs, index) {
+        let verified = verify(&mut runs, index).map_err(|error| Stopped::Failed(index, error));
+        match verified.and_then(|found| check_stop(request).map(|()| found)) {
             Ok(found) => checks.push(found),
-            Err(error) => return Err(abandon(request, runs, Stopped::Failed(index, error))),
+            Err(error) => return Err(abandon(request, runs, error)),
         }
     }
     progress(Progress { what: "write", done: total, total });
@@ -167,6 +194,7 @@ impl Request<'_> {
             cores: self.environment.cores.clone(),
             iterations: self.iterations,
             blocks: self.blocks,
+            warmup: self.warmup,
             device_name: self.environment.device_name.clone(),
             arch: self.environment.arch.clone(),
         }
@@ -177,25 +205,38 @@ fn prepare(request: &Request<'_>) -> Result<Vec<Run>, Error> {
     let settings = request.settings();
     // Parameters of every target first: a usage error must not leave a folder behind.
     let parameters = request.resolve()?;
-    let stamp = request.environment.captured_utc.replace(['-', ':'], "");
     let mut runs: Vec<Run> = Vec::new();
-    for (target, parameters) in request.targets.iter().zip(parameters) {
-        let name = format!("{stamp}-{}-{}", target.name, request.environment.hardware_key);
-        let draft = Draft::create(&request.artifacts, &name)?;
-        let start_unix_ns = unix_ns();
-        match (target.prepare)(&settings) {
-            Ok(session) => runs.push(Run { target, session, parameters, draft, blocks: Vec::new(), start_unix_ns }),
-            Err(source) => {
-                let partial = draft.path().to_owned();
-                draft.discard();
+    for (target, parameters) in request.targets.iter().copied().zip(parameters) {
+        match prepare_one(request, &settings, target, parameters) {
+            Ok(run) => runs.push(run),
+            Err(error) => {
                 for run in runs {
                     run.draft.discard();
                 }
-                return Err(Error::Target { target: target.name, source, partial });
+                return Err(error);
             }
         }
     }
     Ok(runs)
+}
+
+fn prepare_one(
+    request: &Request<'_>,
+    settings: &Settings,
+    target: &'static Target,
+    parameters: BTreeMap<String, String>,
+) -> Result<Run, Error> {
+    let stamp = request.environment.captured_utc.replace(['-', ':'], "");
+    let name = format!("{stamp}-{}-{}", target.name, request.environment.hardware_key);
+    let draft = Draft::create(&request.artifacts, &name)?;
+    let start_unix_ns = unix_ns();
+    match (target.prepare)(settings) {
+        Ok(session) => Ok(Run { target, session, parameters, draft, blocks: Vec::new(), start_unix_ns }),
+        Err(reason) => {
+            draft.discard();
+            Err(Error::Prepare { target: target.name, reason })
+        }
+    }
 }
 
 fn measure(
@@ -224,9 +265,7 @@ fn check_stop(request: &Request<'_>) -> Result<(), Stopped> {
 
 /// Keeps what was recorded in the `.partial` directories and says why the capture ended.
 fn abandon(request: &Request<'_>, runs: Vec<Run>, why: Stopped) -> Error {
-    let name = |index: usize| request.targets[index].name;
-    let index = if let Stopped::Failed(index, _) = &why { *index } else { 0 };
-    let partial = runs[index].draft.path().to_owned();
+    let partial: Vec<PathBuf> = runs.iter().map(|run| run.draft.path().to_owned()).collect();
     for run in runs {
         if let Ok(folder) = run.draft.raw_dir(host::PASS) {
             // The capture has failed already; an error here would hide why.
@@ -235,7 +274,7 @@ fn abandon(request: &Request<'_>, runs: Vec<Run>, why: Stopped) -> Error {
     }
     match why {
         Stopped::Interrupted => Error::Interrupted { partial },
-        Stopped::Failed(index, source) => Error::Target { target: name(index), source, partial },
+        Stopped::Failed(index, reason) => Error::Target { target: request.targets[index].name, reason, partial },
     }
 }
 
@@ -292,8 +331,7 @@ fn finish(
     let mut passes = Vec::new();
     if !request.profile.profilers.is_empty() {
         let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
-        let partial = run.draft.path().to_owned();
-        run.session.finish(&file).map_err(|source| Error::Target { target: run.target.name, source, partial })?;
+        run.session.finish(&file).map_err(|reason| Error::Trace { reason })?;
         passes.push(Pass {
             name: host::PASS.to_owned(),
             profilers: request.profile.profilers.iter().map(|profiler| profiler.name.to_owned()).collect(),

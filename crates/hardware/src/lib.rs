@@ -7,6 +7,7 @@ mod arch;
 mod caches;
 mod key;
 mod probe;
+mod quota;
 mod specs;
 mod text;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::arch;
 use crate::caches::{self, Cache};
+use crate::quota;
 use crate::text::{cpu_list, field, read};
 
 /// A processor as the system reports it.
@@ -25,7 +26,7 @@ pub struct Cpu {
     pub isas: Vec<&'static str>,
     /// Logical CPUs that this process may use.
     pub cpus: Vec<usize>,
-    /// One logical CPU of each physical core among them.
+    /// One logical CPU of each physical core among them, no more than the CPU quota of the process allows.
     pub cores: Vec<usize>,
     /// Level 1 data cache of the first core.
     pub l1d: Option<Cache>,
@@ -33,10 +34,6 @@ pub struct Cpu {
     pub l2: Option<Cache>,
     /// Level 3 cache of the first core.
     pub l3: Option<Cache>,
-    /// The highest clock that the system states, in Hz; virtual machines rarely do.
-    pub max_clock_hz: Option<u64>,
-    /// Whether a hypervisor announces itself.
-    pub virtualised: bool,
 }
 
 /// A machine.
@@ -46,8 +43,6 @@ pub struct Machine {
     pub cpu: Cpu,
     /// Memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// Host name.
-    pub host: Option<String>,
     /// Operating system, for example `Debian GNU/Linux 12 (bookworm)`.
     pub os: String,
     /// Kernel, for example `Linux 6.1.0-18-amd64`.
@@ -67,7 +62,6 @@ pub fn probe_at(root: &Path) -> Machine {
     Machine {
         cpu: cpu(root),
         memory_bytes: memory_bytes(root),
-        host: read(&root.join("proc/sys/kernel/hostname")),
         os: os.unwrap_or_else(|| std::env::consts::OS.to_owned()),
         kernel: kernel.unwrap_or_else(|| std::env::consts::OS.to_owned()),
     }
@@ -76,7 +70,8 @@ pub fn probe_at(root: &Path) -> Machine {
 fn cpu(root: &Path) -> Cpu {
     let info = read(&root.join("proc/cpuinfo")).unwrap_or_default();
     let cpus = cpus(root, &info);
-    let cores = physical_cores(root, &cpus);
+    let mut cores = physical_cores(root, &cpus);
+    cores.truncate(quota::cores(root).unwrap_or(usize::MAX));
     let [l1d, l2, l3] = caches::probe(root, cores[0], &cores);
     let id = Identity::of(&info);
     Cpu {
@@ -86,8 +81,6 @@ fn cpu(root: &Path) -> Cpu {
         model: id.model,
         arch: id.arch,
         isas: isas(&info),
-        max_clock_hz: max_clock_hz(root, cores[0]),
-        virtualised: flags(&info).any(|flag| flag == "hypervisor") || root.join("sys/hypervisor/type").exists(),
         cpus,
         cores,
         l1d,
@@ -184,11 +177,6 @@ fn physical_cores(root: &Path, cpus: &[usize]) -> Vec<usize> {
     if cores.is_empty() { cpus.to_vec() } else { cores }
 }
 
-fn max_clock_hz(root: &Path, cpu: usize) -> Option<u64> {
-    let file = root.join(format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq"));
-    read(&file)?.parse::<u64>().ok().map(|kilohertz| kilohertz * 1000)
-}
-
 fn memory_bytes(root: &Path) -> Option<u64> {
     let info = read(&root.join("proc/meminfo"))?;
     let kilobytes = field(&info, "MemTotal")?.split_whitespace().next()?.parse::<u64>().ok()?;
@@ -209,14 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn a_zen_3_guest_without_frequency_information() {
+    fn a_zen_3_guest_with_two_cores() {
         let machine = fixture("zen3-vm");
         let cpu = &machine.cpu;
         assert_eq!((cpu.vendor.as_str(), cpu.arch.as_str(), cpu.family, cpu.model), ("amd", "zen3", 25, 1));
         assert_eq!(cpu.isas, ["avx2", "scalar"]);
         assert_eq!((&cpu.cpus, &cpu.cores), (&vec![0, 1], &vec![0, 1]));
         assert_eq!([cpu.l1d, cpu.l2, cpu.l3], caches([(32 << 10, 1), (512 << 10, 1), (32 << 20, 2)]));
-        assert_eq!((cpu.max_clock_hz, cpu.virtualised), (None, true));
         assert_eq!(machine.memory_bytes, Some(24_100_000 * 1024));
         assert_eq!(
             (machine.os.as_str(), machine.kernel.as_str()),
@@ -232,7 +219,6 @@ mod tests {
         assert_eq!(cpu.isas, ["avx512", "avx2", "scalar"]);
         assert_eq!((&cpu.cpus, &cpu.cores), (&vec![2, 3, 6, 7], &vec![2, 3]));
         assert_eq!([cpu.l1d, cpu.l2, cpu.l3], caches([(48 << 10, 1), (2 << 20, 1), (105 << 20, 2)]));
-        assert_eq!((cpu.max_clock_hz, cpu.virtualised), (Some(3_800_000_000), false));
         assert_eq!(hardware_key(&cpu, 2), "cpu-intel-xeon-sapphirerapids-2c");
     }
 
@@ -243,6 +229,12 @@ mod tests {
         assert_eq!(cpu.isas, ["neon", "scalar"]);
         assert_eq!([cpu.l1d, cpu.l2, cpu.l3], caches([(64 << 10, 1), (1 << 20, 1), (32 << 20, 2)]));
         assert_eq!(hardware_key(&cpu, 2), "cpu-arm-neoverse-v1-2c");
+    }
+
+    #[test]
+    fn a_cpu_quota_limits_the_cores_but_not_the_cpus() {
+        let cpu = fixture("quota-v2").cpu;
+        assert_eq!((cpu.cpus.len(), &cpu.cores), (8, &vec![0, 1, 2]));
     }
 
     #[test]

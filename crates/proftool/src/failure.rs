@@ -78,8 +78,8 @@ impl From<proftool_capture::Error> for Failure {
     fn from(error: proftool_capture::Error) -> Self {
         let kind = match &error {
             proftool_capture::Error::Usage(_) => Kind::Usage,
-            proftool_capture::Error::Target { .. } => Kind::Target,
-            proftool_capture::Error::Artifact(_) => Kind::Io,
+            proftool_capture::Error::Prepare { .. } | proftool_capture::Error::Target { .. } => Kind::Target,
+            proftool_capture::Error::Artifact(_) | proftool_capture::Error::Trace { .. } => Kind::Io,
             proftool_capture::Error::Interrupted { .. } => Kind::Interrupted,
         };
         Self::new(kind, error)

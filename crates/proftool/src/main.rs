@@ -4,6 +4,7 @@ mod artifacts;
 mod ceilings;
 mod commands;
 mod failure;
+mod interrupt;
 mod machine;
 mod names;
 mod output;

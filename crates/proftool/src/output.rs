@@ -120,7 +120,7 @@ fn readable(frame: &DataFrame, columns: Option<&[&str]>, preset: &str) -> Table 
     if preset == presets::NOTHING {
         table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
     }
-    table.set_header(shown.iter().map(|name| heading(name)));
+    table.set_header(headings(&shown));
     let rows = frame::json_rows(frame);
     for row in &rows {
         table.add_row(shown.iter().map(|name| cell(name, &row[name])));
@@ -135,7 +135,18 @@ fn readable(frame: &DataFrame, columns: Option<&[&str]>, preset: &str) -> Table 
     table
 }
 
-/// The column's name without the unit that the cells then show.
+/// The columns' names without the units that the cells then show, except where two would read the same.
+fn headings(names: &[String]) -> Vec<String> {
+    let bare: Vec<String> = names.iter().map(|name| heading(name)).collect();
+    let twice = |text: &String| bare.iter().filter(|other| *other == text).count() > 1;
+    names
+        .iter()
+        .zip(&bare)
+        .map(|(name, text)| if twice(text) { name.replace('_', " ") } else { text.clone() })
+        .collect()
+}
+
+/// One column's name without its unit.
 fn heading(name: &str) -> String {
     let bare = ["_per_s", "_ns", "_ratio", "_hz"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
     bare.replace('_', " ")
@@ -216,6 +227,7 @@ mod tests {
         assert_eq!(cell("flop_per_s", &Value::from(9.5e10)), "95.00 GFLOP/s");
         assert_eq!(cell("launches", &Value::from(12)), "12");
         assert_eq!(cell("time_ns", &Value::Null), "");
-        assert_eq!(heading("flop_per_s"), "flop");
+        assert_eq!(headings(&["flop_per_s".to_owned()]), ["flop"]);
+        assert_eq!(headings(&["hidden_ns".to_owned(), "hidden_ratio".to_owned()]), ["hidden ns", "hidden ratio"]);
     }
 }

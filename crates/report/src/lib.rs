@@ -75,7 +75,9 @@ pub fn roofline_svg(run: &Artifact) -> Result<String, Error> {
     let missing = || Error::NoRoofline {
         run: run.artifact.run(),
         reason: run.missing("roofline").unwrap_or_else(|| "its rows name no device".to_owned()),
-        hint: "compute it with `proftool analyze`, on a run whose operations state their FLOP and bytes".to_owned(),
+        hint: "capture a target whose operations state their FLOP and bytes: `proftool capture --target NAME \
+               --profile minimal`"
+            .to_owned(),
     };
     Ok(view.ok_or_else(missing)?.render())
 }
@@ -114,6 +116,9 @@ fn title(report: &Report) -> String {
     let mut text = format!("# {}\n", format::plain(&heading(report)));
     if report.runs.iter().any(|run| run.artifact.manifest.time == Time::Simulated) {
         text.push_str("\n> **SIMULATED TIME.** Durations here were computed by a model; no hardware was measured.\n");
+    }
+    if let Some(unverified) = report.unverified() {
+        text += &["\n> ", &unverified, "\n"].concat();
     }
     text
 }

@@ -8,6 +8,7 @@ use proftool_trace::frame::{self, Tables};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::format;
 
 /// One row of a metric table. A column that the table lacks reads as absent, so that an older file still renders.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +50,7 @@ impl Run {
     /// # Errors
     /// When a file is there and cannot be read; one that is absent is no error.
     pub(crate) fn read(artifact: &Artifact) -> Result<Self, Error> {
-        let tables = Tables::read(&artifact.tables_dir())?;
+        let tables = Tables::read(artifact)?;
         let mut metrics = BTreeMap::new();
         // No folder is the same as an empty one: nothing was computed yet.
         for entry in fs::read_dir(artifact.metrics_dir()).into_iter().flatten().flatten() {
@@ -73,10 +74,15 @@ impl Run {
         match self.metrics.get(name) {
             Some(rows) if !rows.is_empty() => None,
             Some(_) => Some(format!("the metric `{name}` was computed and has no rows for this run")),
-            None => Some(format!(
-                "`metrics/{name}.parquet` is not in the artifact; `proftool analyze --artifacts DIR` computes it"
-            )),
+            None => Some(format!("`metrics/{name}.parquet` is not in the artifact; {} computes it", computed_by(name))),
         }
+    }
+
+    /// What the verification says against the outputs; none where every check passed.
+    fn unverified(&self) -> Option<Unverified> {
+        let results = &self.artifact.manifest.results;
+        let unverified = if results.checks.is_empty() { Unverified::Unchecked } else { Unverified::Failed };
+        (!results.verified).then_some(unverified)
     }
 
     /// `baseline` or `optimized` in a pair.
@@ -88,6 +94,30 @@ impl Run {
     pub(crate) fn label(&self) -> &str {
         self.role().unwrap_or(&self.artifact.manifest.target.name)
     }
+}
+
+/// Why the outputs of a run cannot be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unverified {
+    /// A check failed.
+    Failed,
+    /// There was no check.
+    Unchecked,
+}
+
+/// The command that writes a metric. Only `report` and `run` see both runs of a pair.
+fn computed_by(metric: &str) -> &'static str {
+    match metric {
+        "comparison" | "losses" => {
+            "`proftool report --artifacts DIR` on the folder of both runs (as `proftool run` does)"
+        }
+        _ => "`proftool analyze --artifacts DIR`",
+    }
+}
+
+/// The sum of values from a file, which may be hostile: it stops at the ends of its type.
+pub(crate) fn sum(values: impl Iterator<Item = i64>) -> i64 {
+    values.fold(0, i64::saturating_add)
 }
 
 /// The runs of one report, in the order in which they are shown.
@@ -107,6 +137,28 @@ impl Report {
         self.runs.last()
     }
 
+    /// The rows that compare the two runs of a pair; a single run shows none, whatever an earlier report of the pair left
+    /// in its artifact.
+    pub(crate) fn of_pair(&self, metric: &str) -> &[Row] {
+        self.subject().filter(|_| self.is_pair()).map_or(&[], |run| run.metric(metric))
+    }
+
+    /// Said before any number where outputs are wrong or were not checked.
+    pub(crate) fn unverified(&self) -> Option<String> {
+        let of_kind = |kind: Unverified| {
+            let runs = self.runs.iter().filter(|run| run.unverified() == Some(kind));
+            let labels: Vec<String> = runs.map(|run| format::plain(run.label())).collect();
+            (!labels.is_empty()).then(|| labels.join(" and "))
+        };
+        let failed = of_kind(Unverified::Failed).map(|runs| {
+            format!("**WRONG OUTPUTS: verification failed ({runs}).** The program computed wrong results.")
+        });
+        let unchecked = of_kind(Unverified::Unchecked)
+            .map(|runs| format!("**OUTPUTS NOT VERIFIED ({runs}).** No check of the outputs is recorded."));
+        let found: Vec<String> = [failed, unchecked].into_iter().flatten().collect();
+        (!found.is_empty()).then(|| format!("{} **No claim is made.**", found.join(" ")))
+    }
+
     /// What is appended to a picture's file stem, so that the two runs of a pair keep apart.
     pub(crate) fn suffix(&self, run: &Run) -> String {
         if self.is_pair() { format!("-{}", file_stem(run.label())) } else { String::new() }
@@ -116,4 +168,23 @@ impl Report {
 /// A text that is safe as part of a file name and of an SVG identifier.
 pub(crate) fn file_stem(text: &str) -> String {
     text.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_hostile_values_stops_at_the_end_of_its_type() {
+        assert_eq!(sum([i64::MAX, 1, 2].into_iter()), i64::MAX);
+        assert_eq!(sum([i64::MIN, -1].into_iter()), i64::MIN);
+    }
+
+    #[test]
+    fn what_compares_a_pair_is_computed_by_report_and_everything_else_by_analyze() {
+        assert!(
+            computed_by("losses").contains("proftool report") && computed_by("comparison").contains("proftool run")
+        );
+        assert!(computed_by("bubble").contains("proftool analyze"));
+    }
 }

@@ -93,17 +93,93 @@ fn a_run_without_any_metric_says_what_is_missing_and_still_renders() {
     }
     assert!(folder.path().join("timeline.svg").exists() && !folder.path().join("roofline.svg").exists());
     assert!(matches!(roofline_svg(&run), Err(Error::NoRoofline { .. })));
+    let hint = roofline_svg(&run).unwrap_err().to_string();
+    assert!(hint.contains("proftool capture --target NAME --profile minimal"), "{hint}");
+}
+
+#[test]
+fn a_single_run_shows_no_comparison_that_an_earlier_report_of_its_pair_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, optimized] = sample::pair(folder.path());
+    assert!(optimized.metrics_dir().join("comparison.parquet").exists());
+    render(&[optimized], folder.path(), &Options::default()).unwrap();
+    let report = text(folder.path(), "report.md");
+    assert!(report.contains("A single run carries no comparison.") && !report.contains("p value"), "{report}");
+    assert!(!report.contains("Where the ideal was lost") && !folder.path().join("losses.svg").exists());
+}
+
+#[test]
+fn a_pair_without_a_comparison_names_the_command_that_makes_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = sample::pair(folder.path());
+    for metric in ["comparison", "losses"] {
+        fs::remove_file(pair[1].metrics_dir().join(format!("{metric}.parquet"))).unwrap();
+    }
+    render(&pair, folder.path(), &Options::default()).unwrap();
+    let report = text(folder.path(), "report.md");
+    for metric in ["comparison", "losses"] {
+        let hint = format!("`metrics/{metric}.parquet` is not in the artifact; `proftool report --artifacts DIR`");
+        assert!(report.contains(&hint), "{metric}: {report}");
+    }
+}
+
+#[test]
+fn wrong_outputs_of_either_run_are_said_before_any_number_and_leave_no_claim() {
+    for wrong in 0..2 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pair = sample::pair(folder.path());
+        pair[wrong].manifest.results.verified = false;
+        render(&pair, folder.path(), &Options::default()).unwrap();
+        let report = text(folder.path(), "report.md");
+        let label = ["baseline", "optimized"][wrong];
+        let said = format!("**WRONG OUTPUTS: verification failed ({label}).**");
+        assert!(report.lines().nth(2).unwrap().starts_with(&format!("> {said}")), "{report}");
+        let headline = report.split("## Headline").nth(1).unwrap();
+        assert!(headline.trim_start().starts_with(&said), "{headline}");
+        assert!(!report.contains("**faster") && !report.contains("p value"), "{report}");
+    }
+}
+
+#[test]
+fn a_run_without_checks_is_not_called_wrong_but_unverified() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut run, _] = sample::pair(folder.path());
+    run.manifest.results.verified = false;
+    run.manifest.results.checks.clear();
+    render(&[run], folder.path(), &Options::default()).unwrap();
+    let report = text(folder.path(), "report.md");
+    assert!(report.contains("**OUTPUTS NOT VERIFIED (baseline).**") && !report.contains("WRONG OUTPUTS"), "{report}");
+    assert!(report.contains("**No claim is made.**"), "{report}");
 }
 
 #[test]
 fn an_empty_artifact_still_renders() {
     let folder = tempfile::tempdir().unwrap();
-    let run = sample::run_without_metrics(folder.path(), "baseline");
+    let mut run = sample::run_without_metrics(folder.path(), "baseline");
+    run.manifest.tables.clear();
     fs::remove_dir_all(run.tables_dir()).unwrap();
     fs::remove_dir_all(run.metrics_dir()).unwrap();
     render(std::slice::from_ref(&run), folder.path(), &Options::default()).unwrap();
     let report = text(folder.path(), "report.md");
     assert!(report.contains("No timeline") && report.contains("No ceilings are recorded"), "{report}");
+}
+
+#[test]
+fn times_at_the_ends_of_their_type_render() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = sample::run_with_hostile_times(folder.path());
+    render(&[run], folder.path(), &Options::default()).unwrap();
+    let svg = text(folder.path(), "timeline.svg");
+    assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{svg}");
+}
+
+#[test]
+fn the_timeline_draws_the_pass_of_the_first_activity_and_its_first_ranks_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = sample::run_with_two_passes(folder.path());
+    render(&[run], folder.path(), &Options::default()).unwrap();
+    let svg = text(folder.path(), "timeline.svg");
+    assert!(svg.contains("pass first;") && svg.contains("Block 0 of 0 to 0"), "{svg}");
 }
 
 #[test]

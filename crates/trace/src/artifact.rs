@@ -16,14 +16,14 @@ const PARTIAL: &str = ".partial";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("{action} {}: {source} (hint: {hint})", path.display())]
+    #[error("{action} {}: {cause} (hint: {hint})", path.display())]
     Io {
         /// What was tried, for example `cannot write`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said. The message holds it, so that it is no source that a chain would print again.
+        cause: io::Error,
         /// What to try.
         hint: &'static str,
     },
@@ -47,6 +47,12 @@ pub enum Error {
         /// Minor version found.
         found_minor: u32,
     },
+    /// A pass cannot have that name, which names its folder.
+    #[error("{name:?} cannot name a pass (hint: a pass names a folder: one word without / or \\, and not . or ..)")]
+    PassName {
+        /// The name.
+        name: String,
+    },
     /// A table does not have the columns that its schema states.
     #[error("table {table}{}: {reason} (hint: {hint})", path.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default())]
     Schema {
@@ -62,8 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        let hint = match source.kind() {
+    pub(crate) fn io(action: &'static str, path: &Path, cause: io::Error) -> Self {
+        let hint = match cause.kind() {
             io::ErrorKind::NotFound => "check the path",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "name another folder, or mend its permissions"
@@ -74,7 +80,7 @@ impl Error {
             }
             _ => "check the path and the disk",
         };
-        Self::Io { action, path: path.to_owned(), source, hint }
+        Self::Io { action, path: path.to_owned(), cause, hint }
     }
 }
 
@@ -126,12 +132,17 @@ impl Artifact {
 }
 
 fn not_whole(path: &Path, reason: &str) -> Error {
-    let hint = if path.to_string_lossy().ends_with(PARTIAL) {
+    let hint = if is_partial(path) {
         "its capture was interrupted; capture again, or read what is in raw/ with `proftool import`"
     } else {
         "name a folder that `proftool capture` or `proftool import` wrote"
     };
     Error::NotAnArtifact { path: path.to_owned(), reason: reason.to_owned(), hint: hint.to_owned() }
+}
+
+/// Whether an interrupted capture left this directory; a trailing slash changes nothing.
+fn is_partial(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "partial")
 }
 
 /// Looks at the version before anything else, so that a manifest from the future is refused by version, not by shape.
@@ -165,7 +176,7 @@ pub struct Found {
 /// # Errors
 /// When `path` cannot be read, or is itself a damaged artifact.
 pub fn find(path: &Path, all: bool) -> Result<Found, Error> {
-    if path.join(MANIFEST).is_file() || path.to_string_lossy().ends_with(PARTIAL) {
+    if path.join(MANIFEST).is_file() || is_partial(path) {
         return Ok(Found { artifacts: vec![Artifact::open(path)?], ..Found::default() });
     }
     let mut found = Found::default();
@@ -174,9 +185,9 @@ pub fn find(path: &Path, all: bool) -> Result<Found, Error> {
         .map_err(|error| Error::io("cannot read", path, error))?;
     folders.sort();
     for folder in folders.into_iter().filter(|folder| folder.is_dir()) {
-        if folder.to_string_lossy().ends_with(PARTIAL) {
+        if is_partial(&folder) {
             found.partial.push(folder);
-        } else if folder.join(MANIFEST).exists() {
+        } else if [MANIFEST, "tables", "raw"].iter().any(|name| folder.join(name).exists()) {
             match Artifact::open(&folder) {
                 Ok(artifact) => found.artifacts.push(artifact),
                 Err(error) => found.unreadable.push(error),
@@ -249,8 +260,11 @@ impl Draft {
     /// The folder of one pass under `raw/`, created.
     ///
     /// # Errors
-    /// When it cannot be created.
+    /// [`Error::PassName`] when the name is no [`is_pass_name`], [`Error::Io`] when the folder cannot be created.
     pub fn raw_dir(&self, pass: &str) -> Result<PathBuf, Error> {
+        if !is_pass_name(pass) {
+            return Err(Error::PassName { name: pass.to_owned() });
+        }
         let folder = self.partial.join("raw").join(pass);
         fs::create_dir_all(&folder).map_err(|error| Error::io("cannot create", &folder, error))?;
         Ok(folder)
@@ -267,9 +281,9 @@ impl Draft {
     /// When the manifest cannot be written or the directory not be renamed; it then stays a `.partial`.
     pub fn finish(self, manifest: Manifest) -> Result<Artifact, Error> {
         let file = self.partial.join(MANIFEST);
-        let mut text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
-        text.push('\n');
-        write_whole(&file, text.as_bytes())?;
+        let text =
+            serde_json::to_string_pretty(&manifest).map_err(|error| Error::io("cannot encode", &file, error.into()))?;
+        write_whole(&file, (text + "\n").as_bytes())?;
         fs::rename(&self.partial, &self.whole).map_err(|error| Error::io("cannot rename to", &self.whole, error))?;
         Ok(Artifact { path: self.whole, manifest })
     }
@@ -281,17 +295,32 @@ impl Draft {
     }
 }
 
+/// Whether a pass may have that name: it is one normal component of a path on every system, so that the pass's folder
+/// lies where it is meant to, whatever a raw file says.
+pub fn is_pass_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0'])
+}
+
 /// Writes a file so that it is either whole or absent: a temporary file beside it, then a rename.
 ///
 /// # Errors
 /// When it cannot be written; the temporary file is removed.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let temporary = path.with_extension("tmp");
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
+    // The process number keeps two processes that write the same file apart.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|error| {
         // The write already failed; a leftover temporary file is the lesser problem.
         let _ = fs::remove_file(&temporary);
         Error::io("cannot write", path, error)
     })
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -314,6 +343,17 @@ mod tests {
         let artifact = draft.finish(example("a", "2026-01-01T00:00:00Z")).expect("it can be finished");
         assert!(artifact.path.ends_with("run"));
         assert!(find(place.path(), true).expect("the folder can be read").partial.is_empty());
+    }
+
+    #[test]
+    fn a_pass_that_would_leave_its_folder_is_refused() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let draft = Draft::create(&place.path().join("artifacts"), "run").expect("a draft");
+        for name in ["", ".", "..", "../../../outside", "/outside", "a/b", "a\\b", "a/..", "a\0b"] {
+            assert!(matches!(draft.raw_dir(name), Err(Error::PassName { .. })), "{name:?}");
+        }
+        assert!(!place.path().join("outside").exists());
+        assert!(draft.raw_dir("host").expect("an ordinary name").ends_with("raw/host"));
     }
 
     #[test]
@@ -347,10 +387,22 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_lost_its_manifest_is_named_not_passed_over() {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let artifact = finished(place.path(), "run", "a", "2026-01-01T00:00:00Z");
+        fs::remove_file(artifact.path.join(MANIFEST)).expect("removed");
+        let found = find(place.path(), false).expect("the folder can be read");
+        assert!(found.artifacts.is_empty());
+        assert!(found.unreadable[0].to_string().contains("no manifest.json"), "{:?}", found.unreadable);
+    }
+
+    #[test]
     fn a_partial_folder_is_refused_with_the_command_that_reads_it() {
         let place = tempfile::tempdir().expect("a temporary folder");
         let draft = Draft::create(place.path(), "run").expect("a draft");
-        let error = find(draft.path(), false).expect_err("it is not whole").to_string();
-        assert!(error.contains("proftool import"), "{error}");
+        for path in [draft.path().to_owned(), draft.path().join("")] {
+            let error = find(&path, false).expect_err("it is not whole").to_string();
+            assert!(error.contains("proftool import"), "{error}");
+        }
     }
 }

@@ -9,11 +9,12 @@ use polars::prelude::{
     ParquetReader, ParquetWriter, Schema, SerReader, StringChunked,
 };
 
-use crate::artifact::Error;
+use crate::artifact::{Artifact, Error};
 use crate::table::{DataType, Table};
 use crate::tables;
 
-const REIMPORT: &str = "the file is not of this version; import the raw output again with `proftool import`";
+const REIMPORT: &str =
+    "the artifact is not whole or not of this version; import its raw output again with `proftool import`";
 
 fn polars_type(dtype: DataType) -> PolarsType {
     match dtype {
@@ -217,9 +218,15 @@ pub fn read(table: &Table, folder: &Path) -> Result<DataFrame, Error> {
     if !path.exists() {
         return Ok(empty(table));
     }
-    let frame = read_any(&path)?;
+    let frame = known_columns(table, read_any(&path)?);
     check(table, &frame).map_err(at(&path))?;
     Ok(frame)
+}
+
+/// The columns of the table, in its order: a newer minor version may have added others. Where one is missing the frame
+/// stays as it is, for [`check`] to say so.
+fn known_columns(table: &Table, frame: DataFrame) -> DataFrame {
+    frame.select(table.columns.iter().map(|column| column.name)).unwrap_or(frame)
 }
 
 /// Reads any Parquet file, its schema unchecked.
@@ -249,14 +256,24 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// Reads every table of an artifact's `tables/` folder.
+    /// Reads every table that the artifact's manifest lists; the others are empty.
     ///
     /// # Errors
-    /// As [`read`].
-    pub fn read(folder: &Path) -> Result<Self, Error> {
-        let frames =
-            tables::ALL.iter().map(|table| Ok((table.name, read(table, folder)?))).collect::<Result<_, Error>>()?;
-        Ok(Self { frames })
+    /// As [`read`]; also [`Error::Schema`] when a listed table is missing or has another number of rows than stated.
+    pub fn read(artifact: &Artifact) -> Result<Self, Error> {
+        let folder = artifact.tables_dir();
+        let mut all = Self::default();
+        for stated in &artifact.manifest.tables {
+            // A table that this version does not know was added by a newer minor version.
+            let Some(table) = tables::find(&stated.name) else { continue };
+            let frame = read(table, &folder)?;
+            if frame.height() as u64 != stated.rows {
+                let reason = format!("it holds {} rows, the manifest states {}", frame.height(), stated.rows);
+                return Err(at(&folder.join(format!("{}.parquet", table.name)))(mismatch(table, reason)));
+            }
+            all.frames.insert(table.name, frame);
+        }
+        Ok(all)
     }
 
     /// Writes every table that has rows; returns name and row count of each.
@@ -354,6 +371,13 @@ mod tests {
             nan,
         ];
         assert!(build(&tables::COUNTERS, counters).is_err());
+    }
+
+    #[test]
+    fn columns_that_a_newer_minor_version_added_are_passed_over() {
+        let mut frame = build(&tables::QUEUES, queues()).expect("a frame");
+        frame.with_column(int_column("added_later", [Some(1)])).expect("a column can be added");
+        assert_eq!(known_columns(&tables::QUEUES, frame), build(&tables::QUEUES, queues()).expect("a frame"));
     }
 
     #[test]

@@ -116,6 +116,32 @@ impl ThreadBuffer {
         push(&mut self.records.ranges, range, &mut self.records.lost.ranges);
     }
 
+    /// The operations recorded so far.
+    pub fn operations(&self) -> &[Operation] {
+        &self.records.operations
+    }
+
+    /// The dependencies recorded so far.
+    pub fn dependencies(&self) -> &[Dependency] {
+        &self.records.dependencies
+    }
+
+    /// The calls recorded so far.
+    pub fn calls(&self) -> &[Call] {
+        &self.records.calls
+    }
+
+    /// The ranges recorded so far.
+    pub fn ranges(&self) -> &[Range] {
+        &self.records.ranges
+    }
+
+    /// How many records of all kinds did not fit.
+    pub fn lost(&self) -> u64 {
+        let Lost { operations, dependencies, calls, ranges } = self.records.lost;
+        operations + dependencies + calls + ranges
+    }
+
     /// Nanoseconds since the session start.
     #[inline]
     pub fn now_ns(&self) -> i64 {

@@ -25,6 +25,20 @@ pub enum Error {
         /// What is allowed.
         allowed: String,
     },
+    /// The sizes that were chosen together need more memory than there is.
+    #[error(
+        "{what} would need about {} MB, and {} MB are allowed here (hint: make {parameters} smaller)", needed_bytes / 1_000_000, limit_bytes / 1_000_000
+    )]
+    TooLarge {
+        /// What needs the memory.
+        what: String,
+        /// How much, in bytes.
+        needed_bytes: u64,
+        /// How much is allowed, in bytes.
+        limit_bytes: u64,
+        /// The names that decide about it.
+        parameters: &'static str,
+    },
     /// A queue's thread could not be started.
     #[error("cannot start the thread of a queue: {0} (hint: raise the limit of processes, `ulimit -u`)")]
     Thread(#[source] io::Error),

@@ -9,6 +9,7 @@ mod backend;
 pub mod ceilings;
 mod error;
 mod kernels;
+mod memory;
 mod outputs;
 mod parameters;
 mod pipeline;

@@ -21,7 +21,6 @@ pub struct Parameter {
 /// The values that were given to a target.
 #[derive(Debug)]
 pub(crate) struct Given<'a> {
-    target: &'static str,
     parameters: &'static [Parameter],
     values: &'a BTreeMap<String, String>,
 }
@@ -36,7 +35,7 @@ impl<'a> Given<'a> {
         let known: Vec<&'static str> = parameters.iter().map(|parameter| parameter.name).collect();
         match values.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(Error::UnknownParameter { target, name: name.clone(), known }),
-            None => Ok(Self { target, parameters, values }),
+            None => Ok(Self { parameters, values }),
         }
     }
 
@@ -44,8 +43,12 @@ impl<'a> Given<'a> {
     pub(crate) fn text(&self, name: &'static str) -> &str {
         let default =
             || self.parameters.iter().find(|parameter| parameter.name == name).map_or("", |found| found.default);
-        debug_assert!(self.parameters.iter().any(|parameter| parameter.name == name), "{} lists {name}", self.target);
         self.values.get(name).map_or_else(default, String::as_str)
+    }
+
+    /// Whether the user chose a value.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
+        self.values.contains_key(name)
     }
 
     /// The value as a number inside `range`.
@@ -53,11 +56,13 @@ impl<'a> Given<'a> {
     where
         T: FromStr + PartialOrd + Display,
     {
-        let value = self.text(name);
-        match value.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
-            _ => Err(refused(name, &value, format!("a number from {} to {}", range.start(), range.end()))),
-        }
+        self.parse(name, &range).ok_or_else(|| {
+            refused(name, &self.text(name), format!("a number from {} to {}", range.start(), range.end()))
+        })
+    }
+
+    fn parse<T: FromStr + PartialOrd>(&self, name: &'static str, range: &RangeInclusive<T>) -> Option<T> {
+        self.text(name).parse().ok().filter(|number| range.contains(number))
     }
 
     /// The value as a number, or `automatic` where it is `auto` or was not given.
@@ -65,7 +70,11 @@ impl<'a> Given<'a> {
     where
         T: FromStr + PartialOrd + Display,
     {
-        if self.text(name) == "auto" { Ok(automatic) } else { self.number(name, range) }
+        if self.text(name) == "auto" {
+            return Ok(automatic);
+        }
+        let allowed = || format!("auto, or a number from {} to {}", range.start(), range.end());
+        self.parse(name, &range).ok_or_else(|| refused(name, &self.text(name), allowed()))
     }
 
     /// The value as one of `choices`.

@@ -51,10 +51,12 @@ pub struct Settings {
     pub parameters: BTreeMap<String, String>,
     /// Cores that may be used, by number.
     pub cores: Vec<usize>,
-    /// Iterations a measured block.
+    /// Iterations a measured block; see [`Session::iterations`].
     pub iterations: usize,
     /// Measured blocks that will be asked for: the recorder makes room for them.
     pub blocks: usize,
+    /// Warm-up iterations that will be asked for. They are not recorded, so they need no room.
+    pub warmup: usize,
     /// Processor name for the device rows of the trace.
     pub device_name: String,
     /// Microarchitecture for the device rows of the trace.
@@ -63,13 +65,16 @@ pub struct Settings {
 
 /// A target that is ready to run.
 pub trait Session {
-    /// Runs unmeasured iterations.
+    /// Runs unmeasured iterations; of their records only one range `warm_up` is kept.
     ///
     /// # Errors
     /// When a queue stopped.
     fn warm_up(&mut self, iterations: usize) -> Result<(), Error>;
 
-    /// Runs one measured block of `Settings::iterations`; it starts and ends with all queues drained.
+    /// Iterations that a measured block holds: `Settings::iterations`, unless the target knows none.
+    fn iterations(&self) -> usize;
+
+    /// Runs one measured block of [`Session::iterations`]; it starts and ends with all queues drained.
     ///
     /// # Errors
     /// When a queue stopped.
@@ -105,8 +110,10 @@ pub struct Block {
     pub iteration_ns: Vec<i64>,
     /// Time from the start to the first completion.
     pub fill_ns: i64,
-    /// CPU time of the compute queues.
+    /// CPU time that the threads of all compute queues used between the start and the end of the block, together.
+    /// Neither the host's thread nor the threads of the copy queues are in it.
     pub cpu_ns: i64,
-    /// Time in operations of the compute queues / their CPU time: 1 on an idle machine, more where others take the cores.
+    /// Time in operations / CPU time, of the compute queue where that is largest: 1 on an idle machine, more where others
+    /// take a core.
     pub contention_ratio: f64,
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use polars::prelude::Column;
+use proftool_trace::artifact::is_pass_name;
 use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
 use proftool_trace::{Table, tables};
 use serde::Deserialize;
@@ -29,6 +30,11 @@ const EDGES: &[&str] = &["data", "event", "queue", "collective", "launch"];
 const SOURCES: &[&str] = &["declared", "inferred"];
 const APIS: &[&str] = &["runtime", "driver", "osrt", "mpi", "ucx", "op"];
 const STYLES: &[&str] = &["push_pop", "start_end", "mark"];
+/// Largest distance of a time from the session start, 73 years: lengths and their differences stay inside an `i64`.
+const FARTHEST_NS: i64 = 1 << 61;
+/// Longest time from the first start to the last end, 104 days: sums over hosts and rows stay inside an `i64`, and a
+/// length is exact as a float.
+const LONGEST_NS: i64 = 1 << 53;
 /// Stands for a name whose string was cut off with the end of the file.
 const LOST_NAME: &str = "(name lost)";
 
@@ -105,7 +111,7 @@ struct Content {
 }
 
 fn import(path: &Path, tables: &mut Tables) -> Result<Session, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
     let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
     if let Some(found) = version(&bytes).filter(|found| *found > VERSION) {
         return Err(Error::NewerVersion { path: path.to_owned(), format: "host", found, supported: VERSION });
@@ -224,6 +230,9 @@ impl<'a> Importing<'a> {
         if self.lost_names() > 0 && !self.is_short() {
             return Err("a record names a string that is not in the file".to_owned());
         }
+        if !is_pass_name(&self.head.pass) {
+            return Err(format!("its pass {:?} names no folder: one word without / or \\ is meant", self.head.pass));
+        }
         let content = self.content;
         in_range("kind of an operation", content.operations.iter().map(|row| row[4]), KINDS)?;
         in_range("copy kind", content.operations.iter().map(|row| row[10]).filter(|code| *code != ABSENT), COPY_KINDS)?;
@@ -237,6 +246,30 @@ impl<'a> Importing<'a> {
         let dependencies = content.dependencies.iter().flat_map(|row| [row[0], row[1]]);
         if operations.chain(calls).chain(ranges).chain(dependencies).any(|value| value == ABSENT) {
             return Err("a record lacks an identifier, a device or a time".to_owned());
+        }
+        self.check_times()
+    }
+
+    /// Start and end of every record that has both.
+    fn spans(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let operations = self.content.operations.iter().map(|row| (row[6], row[7]));
+        let calls = self.content.calls.iter().map(|row| (row[4], row[5]));
+        let ranges = self.content.ranges.iter().map(|row| (row[6], row[7]));
+        operations.chain(calls).chain(ranges.map(|(start, end)| (start, optional(end).unwrap_or(start))))
+    }
+
+    /// Times that no clock can have given would overflow in what is computed from them.
+    fn check_times(&self) -> Result<(), String> {
+        let times = || self.spans().flat_map(|(start, end)| [start, end]);
+        if let Some(time) = times().find(|time| !(-FARTHEST_NS..=FARTHEST_NS).contains(time)) {
+            return Err(format!(
+                "a record has the time {time} ns, more than 2^61 ns (73 years) from the session start"
+            ));
+        }
+        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        if last - first > LONGEST_NS {
+            let text = "more than 2^53 ns (104 days) apart";
+            return Err(format!("its first time, {first} ns, and its last, {last} ns, are {text}"));
         }
         Ok(())
     }
@@ -306,7 +339,7 @@ impl<'a> Importing<'a> {
             text_column("kind", rows.iter().map(|row| code(KINDS, row[4]))),
             text_column("name", rows.iter().map(|row| self.text(row[5]).or(Some("")))),
             int("start_ns", 6),
-            int("end_ns", 7),
+            int_column("end_ns", rows.iter().map(|row| Some(row[7].max(row[6])))),
             int("call", 8),
             int("bytes", 9),
             text_column("copy_kind", rows.iter().map(|row| code(COPY_KINDS, row[10]))),
@@ -355,7 +388,7 @@ impl<'a> Importing<'a> {
             text_column("api", rows.iter().map(|row| code(APIS, row[2]))),
             text_column("name", rows.iter().map(|row| self.text(row[3]).or(Some("")))),
             int("start_ns", 4),
-            int("end_ns", 5),
+            int_column("end_ns", rows.iter().map(|row| Some(row[5].max(row[4])))),
             int("device", 6),
             int("queue", 7),
             int("target_event", 8),
@@ -376,7 +409,7 @@ impl<'a> Importing<'a> {
             text_column("name", rows.iter().map(|row| self.text(row[4]).or(Some("")))),
             text_column("style", rows.iter().map(|row| code(STYLES, row[5]))),
             int("start_ns", 6),
-            int("end_ns", 7),
+            int_column("end_ns", rows.iter().map(|row| optional(row[7]).map(|end| end.max(row[6])))),
             int("depth", 8),
         ];
         self.put(tables, &tables::RANGES, rows.len(), columns)
@@ -400,6 +433,11 @@ impl<'a> Importing<'a> {
         if self.content.truncated {
             let text = "the file ends inside a chunk, which was dropped; capture again, with enough free disk";
             issues.push(("truncated_file", 1, text.to_owned()));
+        }
+        let negative = self.spans().filter(|(start, end)| end < start).count() as i64;
+        if negative > 0 {
+            let text = "records ended before they started and count as empty, at their start; the clock stepped back";
+            issues.push(("negative_duration", negative, format!("{text}: capture again")));
         }
         let Some(tail) = &self.content.tail else {
             let text = "the writer was stopped before the file was complete; later records are missing";
@@ -550,6 +588,59 @@ mod tests {
             let error = imported(&bytes).unwrap_err().to_string();
             assert!(error.contains("host.trace is damaged") && error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_pass_that_is_no_folder_name_is_damage() {
+        for pass in ["", ".", "..", "../../outside", "/tmp/outside", "a\\\\b"] {
+            let mut bytes = b"proftool-host\0\x01\x00".to_vec();
+            push(&mut bytes, *b"head", HEAD.replace("\"host\"", &format!("\"{pass}\"")).as_bytes());
+            push_record(&mut bytes, *b"call", &[3, 1, 0, ABSENT, 8, 9, 0, 0, ABSENT]);
+            push(&mut bytes, *b"tail", WHOLE.as_bytes());
+            let error = imported(&bytes).unwrap_err().to_string();
+            assert!(error.contains("host.trace is damaged") && error.contains("names no folder"), "{pass}: {error}");
+        }
+    }
+
+    /// A file with one more call, from `start` to `end`.
+    fn with_call(start: i64, end: i64) -> Vec<u8> {
+        let mut bytes = file(None);
+        push_record(&mut bytes, *b"call", &[4, 1, 0, 3, start, end, 0, 0, ABSENT]);
+        push(&mut bytes, *b"tail", WHOLE.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn times_that_no_clock_gives_are_damage() {
+        for (start, end) in [(0, i64::MAX), (-FARTHEST_NS - 1, 0), (FARTHEST_NS + 1, FARTHEST_NS + 2)] {
+            let error = imported(&with_call(start, end)).unwrap_err().to_string();
+            assert!(error.contains("host.trace is damaged") && error.contains("2^61"), "{error}");
+        }
+        for (start, end) in [(0, LONGEST_NS + 1), (-FARTHEST_NS, FARTHEST_NS)] {
+            let error = imported(&with_call(start, end)).unwrap_err().to_string();
+            assert!(error.contains("host.trace is damaged") && error.contains("104 days"), "{error}");
+        }
+        assert!(imported(&with_call(0, LONGEST_NS)).is_ok());
+    }
+
+    #[test]
+    fn records_that_end_before_they_start_are_empty_and_an_issue() {
+        let mut bytes = with_call(9, 3);
+        push_record(&mut bytes, *b"oper", &{
+            let mut row = [ABSENT; 22];
+            (row[0], row[2], row[4], row[6], row[7]) = (9, 0, 0, 50, 40);
+            row
+        });
+        push_record(&mut bytes, *b"rang", &[2, ABSENT, 1, 4, 5, 0, 60, 0, 0]);
+        push_record(&mut bytes, *b"rang", &[3, ABSENT, 1, 4, 5, 0, 70, ABSENT, 0]);
+        let (_, tables) = imported(&bytes).unwrap();
+        let issues = tables.get(&tables::ISSUES);
+        assert_eq!(texts(issues, "code").unwrap(), [Some("negative_duration".to_owned())]);
+        assert_eq!(texts(issues, "severity").unwrap(), [Some("data_loss".to_owned())]);
+        assert_eq!(ints(issues, "count").unwrap(), [Some(3)]);
+        assert_eq!(ints(tables.get(&tables::CALLS), "end_ns").unwrap(), [Some(9), Some(9)]);
+        assert_eq!(ints(tables.get(&tables::ACTIVITIES), "end_ns").unwrap(), [Some(20), Some(25), Some(50)]);
+        assert_eq!(ints(tables.get(&tables::RANGES), "end_ns").unwrap(), [Some(30), Some(60), None]);
     }
 
     #[test]

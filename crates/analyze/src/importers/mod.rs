@@ -69,7 +69,7 @@ pub fn import(path: &Path, tables: &mut Tables) -> Result<(&'static Importer, Se
 fn head(path: &Path) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    read.map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    read.map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
     Ok(head)
 }
 

@@ -17,7 +17,7 @@ use crate::classes::Class;
 use crate::ideal::{Durations, ideal_ratio, of_windows};
 use crate::model::{DeviceKey, Edge, Model};
 use crate::operators::{Span, clip, gaps, split_totals, total, union, within};
-use crate::windows::{Scope, WindowSet, sets};
+use crate::windows::{Scope, WindowSet};
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -221,8 +221,7 @@ fn inputs(model: &Model, operation: usize) -> (Vec<usize>, Vec<usize>) {
 /// How many equal micro-batches the window streams: all of one phase and with equally many rows.
 fn micro_batches(model: &Model, window: Span) -> Option<i64> {
     let (mut found, mut sizes) = (BTreeSet::new(), BTreeSet::new());
-    let inside = |row: Span| window.0 <= row.0 && row.0 < window.1;
-    for row in model.activities.iter().filter(|row| row.class == Class::Compute && inside(row.span)) {
+    for row in model.begun_in(&[window]).filter(|row| row.class == Class::Compute) {
         let Some(work) = row.work else { continue };
         found.insert((work.step, work.micro_batch?));
         sizes.insert((work.phase, work.rows?));
@@ -283,7 +282,7 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
     let model = input.model()?;
     let hosts = stage_hosts(model);
     let durations = Durations::measure(model);
-    let sets = sets(model, &input.window, Scope::All)?;
+    let sets = input.sets(Scope::All)?;
     let rows: Vec<Row> = sets.iter().map(|set| row(model, &hosts, &durations, set)).collect();
     let (p, names, has_dependencies) = (hosts.len() as i64, host_names(&hosts), model.has_dependencies);
     let defined = |row: &Row| row.parts.capacity > 0;

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::classes::{Class, Kind};
 use crate::model::{Activity, DeviceKey, Model};
 use crate::operators::{Span, clip, gaps, split_totals, total, union, within};
-use crate::windows::{Scope, WindowSet, sets};
+use crate::windows::WindowSet;
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -74,14 +74,11 @@ struct Row {
 }
 
 fn compute(input: &Input) -> Result<DataFrame, Error> {
-    let model = input.model()?;
-    let mut rows = Vec::new();
-    for device in model.device_keys() {
-        for set in sets(model, &input.window, Scope::Device(device))? {
-            rows.push(row(model, device, None, &set));
-            rows.extend(model.queues_of(device).into_iter().map(|queue| row(model, device, Some(queue), &set)));
-        }
-    }
+    let rows = input.of_devices(|model, device, sets| {
+        let queues = std::iter::once(None).chain(model.queues_of(device).into_iter().map(Some));
+        let places: Vec<Place> = queues.map(|queue| Place::of(model, device, queue)).collect();
+        sets.iter().flat_map(|set| places.iter().map(|place| row(model, place, set))).collect()
+    })?;
     let cause = |at: usize| move |row: &Row| Some(row.causes.parts[at]);
     let dependent = |at: usize| move |row: &Row| row.has_dependencies.then_some(row.causes.parts[at]);
     Output::new(input.run, input.target, &rows)
@@ -106,23 +103,38 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
         .build(&TABLE)
 }
 
-fn row(model: &Model, device: DeviceKey, queue: Option<i64>, set: &WindowSet) -> Row {
-    let of_queue = |row: &&Activity| queue.is_none() || row.queue == queue;
-    let work: Vec<&Activity> =
-        model.of_device(device).iter().filter(|row| row.class != Class::Sync).filter(of_queue).collect();
-    let busy = union(&work.iter().map(|row| row.span).collect::<Vec<_>>());
-    let graph = |row: &&&Activity| row.kind == Kind::Graph && set.spans.iter().any(|w| clip(row.span, *w).is_some());
+/// A device or one of its queues, with what it worked in the whole pass.
+struct Place<'m> {
+    device: DeviceKey,
+    queue: Option<i64>,
+    work: Vec<&'m Activity>,
+    busy: Vec<Span>,
+    graphs: Vec<Span>,
+}
+
+impl<'m> Place<'m> {
+    fn of(model: &'m Model, device: DeviceKey, queue: Option<i64>) -> Self {
+        let of_queue = |row: &&Activity| queue.is_none() || row.queue == queue;
+        let work: Vec<&Activity> =
+            model.of_device(device).iter().filter(|row| row.class != Class::Sync).filter(of_queue).collect();
+        let busy = union(&work.iter().map(|row| row.span).collect::<Vec<_>>());
+        let graphs = work.iter().filter(|row| row.kind == Kind::Graph).map(|row| row.span);
+        Self { graphs: union(&graphs.collect::<Vec<_>>()), device, queue, work, busy }
+    }
+}
+
+fn row(model: &Model, place: &Place, set: &WindowSet) -> Row {
     let span = total(&set.spans);
-    let idle: Vec<Span> = set.spans.iter().flat_map(|window| gaps(&within(&busy, *window), *window)).collect();
+    let idle: Vec<Span> = set.spans.iter().flat_map(|window| gaps(&within(&place.busy, *window), *window)).collect();
     Row {
-        device,
-        queue,
+        device: place.device,
+        queue: place.queue,
         window: set.name.clone(),
         span,
         busy: span - total(&idle),
-        causes: causes(model, &work, &idle),
+        causes: causes(model, &place.work, &idle),
         has_dependencies: model.has_dependencies,
-        reliable: !work.iter().any(|row| graph(&row)),
+        reliable: set.spans.iter().all(|window| within(&place.graphs, *window).is_empty()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::classes::Kind;
 use crate::model::{DeviceKey, Model};
 use crate::statistics::{median_ns, standard_deviation};
-use crate::windows::{Scope, WindowSet, sets};
+use crate::windows::WindowSet;
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -52,13 +52,8 @@ struct Row {
 }
 
 fn compute(input: &Input) -> Result<DataFrame, Error> {
-    let model = input.model()?;
-    let mut rows = Vec::new();
-    for device in model.device_keys() {
-        for set in sets(model, &input.window, Scope::Device(device))? {
-            rows.extend(of_device(model, device, &set));
-        }
-    }
+    let rows =
+        input.of_devices(|model, device, sets| sets.iter().flat_map(|set| of_device(model, device, set)).collect())?;
     Output::new(input.run, input.target, &rows)
         .int("rank", |row| Some(row.device.0))
         .int("device", |row| Some(row.device.1))
@@ -75,10 +70,8 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
 }
 
 fn of_device(model: &Model, device: DeviceKey, set: &WindowSet) -> Vec<Row> {
-    let begins = |start: i64| set.spans.iter().any(|window| window.0 <= start && start < window.1);
     let mut families: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    let kernels = model.of_device(device).iter().filter(|row| matches!(row.kind, Kind::Kernel | Kind::Graph));
-    for row in kernels.filter(|row| begins(row.span.0)) {
+    for row in model.begun_on(device, &set.spans).filter(|row| matches!(row.kind, Kind::Kernel | Kind::Graph)) {
         families.entry(model.names.text(row.name)).or_default().push(row.span.1 - row.span.0);
     }
     let all = families.values().flatten().sum();

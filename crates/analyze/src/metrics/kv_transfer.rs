@@ -10,14 +10,14 @@ use polars::prelude::DataFrame;
 use proftool_trace::table::{Table, float, int, text};
 use proftool_trace::tables;
 
-use super::overlap::{class_set, simulated_set};
+use super::overlap::Unions;
 use super::{Input, Metric, Output, RUN, TARGET, WINDOW};
 use crate::Error;
 use crate::classes::Class;
 use crate::model::{Activity, Model, Rows};
-use crate::operators::{Span, covered, intersect, total, union};
+use crate::operators::{Span, contains, covered, intersect, total, union};
 use crate::statistics::median;
-use crate::windows::{Scope, Window, WindowSet, sets};
+use crate::windows::{Scope, Window, WindowSet};
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -67,10 +67,9 @@ struct Row {
 fn compute(input: &Input) -> Result<DataFrame, Error> {
     let model = input.model()?;
     let links = links(input)?;
-    let mut rows = Vec::new();
-    for set in sets(model, &input.window, Scope::All)? {
-        rows.push(all_transfers(model, input, &set, &links)?);
-    }
+    let transfers = Flights::of(model, input)?;
+    let mut rows: Vec<Row> =
+        input.sets(Scope::All)?.iter().map(|set| all_transfers(model, &transfers, set, &links)).collect();
     if input.window == Window::Default {
         rows.extend(requests(input)?);
     }
@@ -103,39 +102,64 @@ pub(crate) fn links(input: &Input) -> Result<HashMap<(i64, i64), f64>, Error> {
         .collect())
 }
 
+/// All transfers of the pass, and what is asked about them for one window set after the other.
+struct Flights<'m> {
+    /// Sorted by start.
+    rows: Vec<&'m Activity>,
+    longest: i64,
+    in_flight: Vec<Span>,
+    devices: Vec<(Unions, Vec<WindowSet>)>,
+}
+
+impl<'m> Flights<'m> {
+    fn of(model: &'m Model, input: &Input) -> Result<Self, Error> {
+        let mut rows: Vec<&Activity> = model.activities.iter().filter(|row| row.class == Class::Kv).collect();
+        rows.sort_by_key(|row| row.span.0);
+        // Of an imported trace each device has its own extent, and a row sums what `overlap` shows for each.
+        let device = |device| Ok((Unions::of(model, device), input.sets(Scope::Device(device))?));
+        Ok(Self {
+            longest: rows.iter().map(|row| row.span.1 - row.span.0).max().unwrap_or(0),
+            in_flight: union(&rows.iter().map(|row| row.span).collect::<Vec<_>>()),
+            devices: model.device_keys().into_iter().map(device).collect::<Result<_, Error>>()?,
+            rows,
+        })
+    }
+
+    /// The transfers that can touch the windows: none starts earlier than the longest takes.
+    fn near(&self, windows: &[Span]) -> &[&'m Activity] {
+        let (Some(first), Some(last)) = (windows.first(), windows.last()) else { return &[] };
+        let from = self.rows.partition_point(|row| row.span.0 < first.0 - self.longest);
+        let to = self.rows.partition_point(|row| row.span.0 < last.1);
+        &self.rows[from..to.max(from)]
+    }
+}
+
 /// One row for all transfers. Without any activity on the devices there is one window set without windows: all zero.
-fn all_transfers(
-    model: &Model,
-    input: &Input,
-    set: &WindowSet,
-    links: &HashMap<(i64, i64), f64>,
-) -> Result<Row, Error> {
+fn all_transfers(model: &Model, flights: &Flights, set: &WindowSet, links: &HashMap<(i64, i64), f64>) -> Row {
     let mut row = Row { window: set.name.clone(), hidden: Some(0), simulated: Some(0), ..Row::default() };
-    for device in model.device_keys() {
-        // Of an imported trace each device has its own extent, and this row sums what `overlap` shows for each.
-        let own = sets(model, &input.window, Scope::Device(device))?.into_iter().find(|own| own.name == set.name);
-        let windows = own.map_or_else(Vec::new, |own| own.spans);
-        let transfers = class_set(model, device, Class::Kv, &windows);
+    for (unions, sets) in &flights.devices {
+        let Some(windows) = sets.iter().find(|own| own.name == set.name).map(|own| own.spans.as_slice()) else {
+            continue;
+        };
+        let transfers = unions.class(Class::Kv, windows);
+        let hidden = total(&intersect(&transfers, &unions.class(Class::Compute, windows)));
+        let simulated = total(&unions.simulated(Class::Kv, windows));
         row.total += total(&transfers);
-        row.hidden = row
-            .hidden
-            .map(|hidden| hidden + total(&intersect(&transfers, &class_set(model, device, Class::Compute, &windows))));
-        let simulated = total(&simulated_set(model, device, Class::Kv, &windows));
+        row.hidden = row.hidden.map(|sum| sum + hidden);
         row.simulated = row.simulated.map(|sum| sum + simulated);
     }
-    let transfers: Vec<&Activity> = model.activities.iter().filter(|row| row.class == Class::Kv).collect();
+    let transfers = flights.near(&set.spans);
     row.bytes = Some(transfers.iter().map(|transfer| bytes_inside(transfer, &set.spans)).sum());
-    row.link_ratio = link_ratio(&transfers, &set.spans, links);
-    row.interference = interference(model, &transfers, &set.spans);
-    Ok(row)
+    row.link_ratio = link_ratio(transfers, &set.spans, links);
+    row.interference = interference(model, &flights.in_flight, &set.spans);
+    row
 }
 
 /// The bytes of a transfer in proportion to its time inside the windows, rounded down.
 fn bytes_inside(transfer: &Activity, windows: &[Span]) -> i64 {
     let (length, bytes) = (transfer.span.1 - transfer.span.0, transfer.bytes.unwrap_or(0));
     if length == 0 {
-        let inside = windows.iter().any(|window| window.0 <= transfer.span.0 && transfer.span.0 < window.1);
-        return if inside { bytes } else { 0 };
+        return if contains(windows, transfer.span.0) { bytes } else { 0 };
     }
     (i128::from(bytes) * i128::from(covered(transfer.span, windows)) / i128::from(length)) as i64
 }
@@ -161,13 +185,11 @@ fn link_ratio(transfers: &[&Activity], windows: &[Span], links: &HashMap<(i64, i
 }
 
 /// How much longer decode operations take while a transfer is in flight on any device.
-fn interference(model: &Model, transfers: &[&Activity], windows: &[Span]) -> Option<f64> {
-    let in_flight = union(&transfers.iter().map(|row| row.span).collect::<Vec<_>>());
+fn interference(model: &Model, in_flight: &[Span], windows: &[Span]) -> Option<f64> {
     let mut kinds: BTreeMap<_, [Vec<f64>; 2]> = BTreeMap::new();
-    let begins = |start: i64| windows.iter().any(|window| window.0 <= start && start < window.1);
-    for row in model.activities.iter().filter(|row| row.class == Class::Compute && begins(row.span.0)) {
+    for row in model.begun_in(windows).filter(|row| row.class == Class::Compute) {
         if let Some(work) = row.work.filter(|_| model.phase(row) == Some("decode")) {
-            let disturbed = usize::from(covered(row.span, &in_flight) > 0);
+            let disturbed = usize::from(covered(row.span, in_flight) > 0);
             let both = kinds.entry((row.name, work.stage, work.rows)).or_default();
             both[disturbed].push((row.span.1 - row.span.0) as f64);
         }

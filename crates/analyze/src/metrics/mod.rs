@@ -10,8 +10,8 @@ use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column
 use proftool_trace::table::{Column, Table, int, text};
 
 use crate::Error;
-use crate::model::Model;
-use crate::windows::Window;
+use crate::model::{DeviceKey, Model};
+use crate::windows::{self, Scope, Window, WindowSet};
 
 pub mod bubble;
 pub mod idle;
@@ -51,6 +51,35 @@ impl<'a> Input<'a> {
         }
         let model = Model::read(self.tables)?;
         Ok(self.model.get_or_init(|| model))
+    }
+
+    /// The window sets to report, one result row each.
+    ///
+    /// # Errors
+    /// As [`Model::read`]; [`Error::UnknownWindow`] when no finished range has the window's name.
+    pub fn sets(&self, scope: Scope) -> Result<Vec<WindowSet>, Error> {
+        let model = self.model()?;
+        windows::sets(model, &self.window, scope).ok_or_else(|| Error::UnknownWindow {
+            run: self.run.to_owned(),
+            name: match &self.window {
+                Window::Named(name) => name.clone(),
+                Window::Default | Window::Each => String::new(),
+            },
+            hint: windows::known_names(model),
+        })
+    }
+
+    /// The result rows of every device, from its window sets.
+    pub(crate) fn of_devices<'s, R>(
+        &'s self,
+        mut rows: impl FnMut(&'s Model, DeviceKey, &[WindowSet]) -> Vec<R>,
+    ) -> Result<Vec<R>, Error> {
+        let model = self.model()?;
+        let mut all = Vec::new();
+        for device in model.device_keys() {
+            all.extend(rows(model, device, &self.sets(Scope::Device(device))?));
+        }
+        Ok(all)
     }
 }
 

@@ -10,8 +10,8 @@ use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
 use crate::classes::Class;
 use crate::model::{DeviceKey, Model};
-use crate::operators::{Span, intersect, split_totals, total, union};
-use crate::windows::{Scope, WindowSet, sets};
+use crate::operators::{Span, intersect, split_totals, total, union, within};
+use crate::windows::WindowSet;
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -52,13 +52,10 @@ struct Row {
 }
 
 fn compute(input: &Input) -> Result<DataFrame, Error> {
-    let model = input.model()?;
-    let mut rows = Vec::new();
-    for device in model.device_keys() {
-        for set in sets(model, &input.window, Scope::Device(device))? {
-            rows.extend(of_device(model, device, &set));
-        }
-    }
+    let rows = input.of_devices(|model, device, sets| {
+        let unions = Unions::of(model, device);
+        sets.iter().flat_map(|set| of_set(&unions, device, set)).collect()
+    })?;
     Output::new(input.run, input.target, &rows)
         .int("rank", |row| Some(row.device.0))
         .int("device", |row| Some(row.device.1))
@@ -73,20 +70,43 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
         .build(&TABLE)
 }
 
-/// The union of a device's activities of one class, clipped to the windows.
-pub(crate) fn class_set(model: &Model, device: DeviceKey, class: Class, windows: &[Span]) -> Vec<Span> {
-    let rows = model.of_device(device).iter().filter(|row| row.class == class);
-    intersect(&union(&rows.map(|row| row.span).collect::<Vec<_>>()), windows)
+/// The unions of a device's activities by class, made once and clipped to one window set after the other.
+pub(crate) struct Unions {
+    classes: [Vec<Span>; Class::WORK.len()],
+    simulated: [Vec<Span>; Class::WORK.len()],
 }
 
-/// As [`class_set`], of the activities whose duration is modelled.
-pub(crate) fn simulated_set(model: &Model, device: DeviceKey, class: Class, windows: &[Span]) -> Vec<Span> {
-    let rows = model.of_device(device).iter().filter(|row| row.class == class && row.simulated);
-    intersect(&union(&rows.map(|row| row.span).collect::<Vec<_>>()), windows)
+impl Unions {
+    pub(crate) fn of(model: &Model, device: DeviceKey) -> Self {
+        let rows = model.of_device(device);
+        let spans = |class: Class, all: bool| {
+            let chosen = rows.iter().filter(|row| row.class == class && (all || row.simulated));
+            union(&chosen.map(|row| row.span).collect::<Vec<_>>())
+        };
+        Self {
+            classes: Class::WORK.map(|class| spans(class, true)),
+            simulated: Class::WORK.map(|class| spans(class, false)),
+        }
+    }
+
+    /// The activities of one class, clipped to the windows; none for a class that is no work.
+    pub(crate) fn class(&self, class: Class, windows: &[Span]) -> Vec<Span> {
+        clipped(&self.classes, class, windows)
+    }
+
+    /// As [`Unions::class`], of the activities whose duration is modelled.
+    pub(crate) fn simulated(&self, class: Class, windows: &[Span]) -> Vec<Span> {
+        clipped(&self.simulated, class, windows)
+    }
 }
 
-fn of_device(model: &Model, device: DeviceKey, set: &WindowSet) -> Vec<Row> {
-    let classes = Class::WORK.map(|class| class_set(model, device, class, &set.spans));
+fn clipped(sets: &[Vec<Span>], class: Class, windows: &[Span]) -> Vec<Span> {
+    let set = Class::WORK.iter().position(|other| *other == class).and_then(|at| sets.get(at));
+    set.map_or_else(Vec::new, |set| windows.iter().flat_map(|window| within(set, *window)).collect())
+}
+
+fn of_set(unions: &Unions, device: DeviceKey, set: &WindowSet) -> Vec<Row> {
+    let classes = Class::WORK.map(|class| unions.class(class, &set.spans));
     let borrowed: Vec<&[Span]> = classes.iter().map(Vec::as_slice).collect();
     let exclusive = split_totals(&set.spans, &borrowed);
     let hideable = [Class::Comm, Class::Kv, Class::Copy];
@@ -100,7 +120,7 @@ fn of_device(model: &Model, device: DeviceKey, set: &WindowSet) -> Vec<Row> {
             total: total(&classes[at]),
             hidden,
             exclusive: exclusive[at],
-            simulated: Some(total(&simulated_set(model, device, class, &set.spans))),
+            simulated: Some(total(&unions.simulated(class, &set.spans))),
         });
     }
     let idle = exclusive[Class::WORK.len()];

@@ -16,7 +16,7 @@ use crate::Error;
 use crate::classes::{Class, Kind};
 use crate::model::{Activity, Device, DeviceKey, Model};
 use crate::roofs::{Ceilings, Roofs};
-use crate::windows::{Scope, WindowSet, sets};
+use crate::windows::WindowSet;
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -170,19 +170,17 @@ fn device_roofs(ceilings: &Ceilings, device: &Device, cores_in_use: i64) -> Devi
 
 /// The families of every device and window set, unsorted.
 pub(crate) fn families(input: &Input) -> Result<Vec<Family>, Error> {
-    let model = input.model()?;
     let ceilings = Ceilings::read(input.tables)?;
     let links = kv_transfer::links(input)?;
-    let mut families = Vec::new();
-    for key in model.device_keys() {
+    input.of_devices(|model, key, sets| {
         let unknown = Device { key, kind: String::new(), arch: None };
         let device = model.devices.iter().find(|device| device.key == key).unwrap_or(&unknown);
-        for set in sets(model, &input.window, Scope::Device(key))? {
-            let roofs = std::rc::Rc::new(device_roofs(&ceilings, device, cores_in_use(model, &set)));
-            families.extend(of_device(model, key, &set, &roofs, &links));
-        }
-    }
-    Ok(families)
+        let of_set = |set| {
+            let roofs = std::rc::Rc::new(device_roofs(&ceilings, device, cores_in_use(model, set)));
+            of_device(model, key, set, &roofs, &links)
+        };
+        sets.iter().flat_map(of_set).collect()
+    })
 }
 
 /// The roof that gives most of the bounds of a phase.
@@ -196,13 +194,9 @@ pub(crate) fn phase_limiter(families: &[Family], phase: Option<&str>) -> Option<
     whole.limiter().map(Limiter::name)
 }
 
-fn begins_in(row: &Activity, set: &WindowSet) -> bool {
-    set.spans.iter().any(|window| window.0 <= row.span.0 && row.span.0 < window.1)
-}
-
 /// How many devices compute in the windows; of cpu devices, each is one core.
 fn cores_in_use(model: &Model, set: &WindowSet) -> i64 {
-    let rows = model.activities.iter().filter(|row| row.class == Class::Compute && begins_in(row, set));
+    let rows = model.begun_in(&set.spans).filter(|row| row.class == Class::Compute);
     rows.map(|row| row.device).collect::<BTreeSet<_>>().len() as i64
 }
 
@@ -214,8 +208,7 @@ fn of_device(
     links: &HashMap<(i64, i64), f64>,
 ) -> Vec<Family> {
     let mut families: BTreeMap<(&str, Option<&str>), Family> = BTreeMap::new();
-    let rows = model.of_device(device).iter().filter(|row| row.kind != Kind::Sync && begins_in(row, set));
-    for row in rows {
+    for row in model.begun_on(device, &set.spans).filter(|row| row.kind != Kind::Sync) {
         let key = (model.names.text(row.name), model.phase(row));
         let family = families.entry(key).or_insert_with(|| Family {
             device,

@@ -55,13 +55,30 @@ mod tests {
     use super::*;
     use crate::fixture::Fixture;
     use crate::windows::Window;
-    use proftool_trace::frame::ints;
+    use proftool_trace::frame::{ints, texts};
+    use std::collections::BTreeMap;
+
+    /// FLOP by device and phase.
+    fn by_family(frame: &DataFrame) -> BTreeMap<(Option<i64>, Option<String>), i64> {
+        let mut sums = BTreeMap::new();
+        let keys = ints(frame, "device").unwrap().into_iter().zip(texts(frame, "phase").unwrap());
+        for (key, flop) in keys.zip(ints(frame, "flop").unwrap()) {
+            *sums.entry(key).or_default() += flop.unwrap();
+        }
+        sums
+    }
 
     #[test]
-    fn the_parts_sum_to_the_family() {
+    fn the_precisions_of_a_family_sum_to_its_roofline_row() {
         let fixture = Fixture::new().kernel(0, 0, (0, 10)).work(0, "prefill", 0, 0, 8).counts(7, 1);
-        let fixture = fixture.kernel(0, 0, (10, 20)).work(0, "prefill", 0, 1, 8).counts(5, 1);
-        let frame = compute(&Input::new("run", "target", &fixture.tables(), Window::Default)).unwrap();
-        assert_eq!(ints(&frame, "flop").unwrap(), [Some(12)]);
+        let fixture = fixture.kernel(0, 0, (10, 20)).work(0, "prefill", 0, 1, 8).counts(5, 1).precision("f64");
+        let fixture = fixture.kernel(0, 0, (20, 30)).work(0, "decode", 0, 1, 8).counts(3, 1);
+        let tables = fixture.kernel(1, 0, (0, 30)).work(0, "prefill", 0, 1, 8).counts(2, 1).tables();
+        let input = Input::new("run", "target", &tables, Window::Default);
+        let frame = compute(&input).unwrap();
+        let f32_f64 = ["f32", "f32", "f64", "f32"].map(|name| Some(name.to_owned()));
+        assert_eq!(texts(&frame, "precision").unwrap(), f32_f64);
+        assert_eq!(ints(&frame, "flop").unwrap(), [3, 7, 5, 2].map(Some));
+        assert_eq!(by_family(&frame), by_family(&(roofline::METRIC.compute)(&input).unwrap()));
     }
 }

@@ -12,7 +12,7 @@ use crate::output::{self, Format};
 
 /// Compute metrics: where the device waits, what overlaps, the pipeline bubble, the roofline, the KV transfer.
 ///
-/// Results are printed and also written to the artifact's `metrics/` folder as Parquet.
+/// Results are printed; those of the default window are also kept in the artifact's `metrics/` folder as Parquet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool analyze --artifacts artifacts
@@ -38,6 +38,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let metrics = chosen(&args.metric)?;
+    if args.format == Format::Csv && metrics.len() > 1 {
+        let hint = "name one with --metric, or use --format json";
+        return Err(Failure::usage(format!(
+            "CSV holds one table, {} metrics were asked for (hint: {hint})",
+            metrics.len()
+        )));
+    }
     let window = Window::parse(args.window.as_deref());
     let runs = args.source.find()?;
     let results = compute(&runs, &metrics, &window)?;
@@ -49,11 +56,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(0)
 }
 
-/// Computes metrics over several runs: one frame a metric, the runs' rows one after the other. Whole-window results are
-/// also written to each artifact.
+/// Computes metrics over several runs: one frame a metric, the runs' rows one after the other. Results of the default
+/// window are also kept in each artifact, where it can be written.
 ///
 /// # Errors
-/// When an artifact cannot be read or written.
+/// When an artifact cannot be read.
 pub(crate) fn compute(
     runs: &[Artifact],
     metrics: &[&'static Metric],
@@ -62,8 +69,11 @@ pub(crate) fn compute(
     let mut all: Vec<(&'static Metric, DataFrame)> = Vec::new();
     for run in runs {
         let results = proftool_analyze::analyze(run, metrics, window.clone())?;
-        if *window == Window::Default {
-            proftool_analyze::write(run, &results)?;
+        if *window == Window::Default
+            && let Err(error) = proftool_analyze::write(run, &results)
+        {
+            // An artifact on a read-only disk can still be looked at.
+            eprintln!("warning: the results were not kept in the artifact: {error}");
         }
         for (metric, frame) in results {
             match all.iter_mut().find(|(known, _)| known.name == metric.name) {
@@ -77,18 +87,13 @@ pub(crate) fn compute(
     Ok(all)
 }
 
-/// The metrics of these names; all of them without a name.
+/// The metrics of these names, each once; all of them without a name.
 fn chosen(wanted: &[String]) -> Result<Vec<&'static Metric>, Failure> {
-    if wanted.is_empty() {
-        return Ok(METRICS.iter().collect());
+    let known = || METRICS.iter().map(|metric| metric.name);
+    if let Some(name) = wanted.iter().find(|name| known().all(|known| known != name.as_str())) {
+        return Err(Failure::usage(format!("no metric is called {name} ({})", names::suggest(name, known()))));
     }
-    let find = |name: &String| {
-        METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
-            let known = METRICS.iter().map(|metric| metric.name);
-            Failure::usage(format!("no metric is called {name} ({})", names::suggest(name, known)))
-        })
-    };
-    wanted.iter().map(find).collect()
+    Ok(proftool_analyze::select(wanted)?)
 }
 
 /// The columns that the readable formats show: what fits a screen. Everything is in `--wide`, JSON and CSV.

@@ -1,8 +1,7 @@
 //! `proftool capture`: run a target, record it, import what was recorded.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
 
 use polars::prelude::DataFrame;
 use proftool_capture::profiles::{self, Profile};
@@ -15,7 +14,7 @@ use proftool_workloads::{Role, TARGETS, Target};
 
 use crate::failure::{Failure, Kind, Outcome};
 use crate::progress::Bar;
-use crate::{artifacts, ceilings, machine, names, tty};
+use crate::{artifacts, ceilings, interrupt, machine, names, tty};
 
 /// Run a target and record it.
 ///
@@ -74,7 +73,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let finished = capture(&args.options, &args.artifacts)?;
+    let finished = capture(&prepare(&args.options, &args.artifacts)?)?;
     for artifact in &finished.artifacts {
         tty::print(&format!("{}\n", artifact.path.display()))?;
     }
@@ -118,38 +117,46 @@ impl Finished {
     }
 }
 
-/// Captures what `options` name into the folder `parent`, imports it, and adds the measured roofs.
+/// What to capture, checked as far as it can be before anything is written or run.
 ///
 /// # Errors
-/// Usage and unwritable folders before anything runs; afterwards what the capture says.
-pub(crate) fn capture(options: &Options, parent: &std::path::Path) -> Result<Finished, Failure> {
-    let targets = targets(&options.target)?;
-    let profile = profile(&options.profile)?;
+/// When a name or a value is not known or not possible.
+pub(crate) fn prepare(options: &Options, parent: &Path) -> Result<Request<'static>, Failure> {
     check_backend(&options.backend)?;
-    let parameters = parameters(options)?;
-    artifacts::check_writable(parent)?;
-    let machine = proftool_hardware::probe();
     let request = Request {
-        targets,
+        targets: targets(&options.target)?,
         seed: options.seed,
-        parameters,
+        parameters: parameters(options)?,
         iterations: options.iterations as usize,
         warmup: options.warmup as usize,
         blocks: options.blocks as usize,
-        profile,
+        profile: profile(&options.profile)?,
         artifacts: parent.to_owned(),
         command_line: machine::command_line(),
-        environment: machine::environment(&machine),
-        stop: stop_flag(),
+        environment: machine::environment(&proftool_hardware::probe()),
+        stop: interrupt::listen(),
     };
     request.resolve()?;
+    Ok(request)
+}
+
+/// Captures, imports what was recorded, and adds the measured roofs.
+///
+/// # Errors
+/// An unwritable folder before anything runs; afterwards what the capture says.
+pub(crate) fn capture(request: &Request<'static>) -> Result<Finished, Failure> {
+    artifacts::check_writable(&request.artifacts)?;
     let captured = {
         let bar = Bar::new("capture");
-        proftool_capture::capture(&request, &mut |step| bar.set(step.done, step.total, step.what))?
+        proftool_capture::capture(request, &mut |step| bar.set(step.done, step.total, step.what))?
     };
     let mut finished = Finished { artifacts: Vec::new(), data_loss: false };
-    let mut roofs = Roofs { machine: &machine, measured: None };
+    let mut roofs = Roofs { machine: proftool_hardware::probe(), measured: None };
     for captured in captured {
+        let partial = captured.draft.path().display().to_string();
+        interrupt::check(format!(
+            "what was recorded stays in {partial} (hint: `proftool import {partial}`, or remove it)"
+        ))?;
         let (artifact, lost) = import(captured, &mut roofs)?;
         finished.data_loss |= lost;
         finished.artifacts.push(artifact);
@@ -219,29 +226,16 @@ fn parameters(options: &Options) -> Result<BTreeMap<String, String>, Failure> {
     Ok(all)
 }
 
-/// A flag that Ctrl-C sets: the capture ends after the current block and keeps what it has. A second Ctrl-C ends at once.
-fn stop_flag() -> &'static AtomicBool {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    // A second handler in one process is the only way this fails, and there is one.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(Kind::Interrupted as u8));
-        }
-        eprintln!("stopping after this block; press Ctrl-C again to stop at once");
-    });
-    &STOP
-}
-
 /// This machine's roofs, looked up or measured when the first run of a CPU device needs them.
-struct Roofs<'a> {
-    machine: &'a Machine,
+struct Roofs {
+    machine: Machine,
     measured: Option<DataFrame>,
 }
 
-impl Roofs<'_> {
+impl Roofs {
     fn of(&mut self, devices: &[i64]) -> Result<DataFrame, Failure> {
         if self.measured.is_none() {
-            self.measured = Some(ceilings::cached_or_measured(self.machine)?);
+            self.measured = Some(ceilings::cached_or_measured(&self.machine)?);
         }
         self.measured
             .as_ref()
@@ -250,7 +244,7 @@ impl Roofs<'_> {
 }
 
 /// Turns a capture's raw files into tables and gives the directory its final name. Says also whether data was lost.
-fn import(captured: Captured, roofs: &mut Roofs<'_>) -> Result<(Artifact, bool), Failure> {
+fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Failure> {
     let Captured { draft, mut manifest } = captured;
     let mut all = Tables::default();
     for pass in &mut manifest.passes {

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use proftool_trace::frame::Tables;
+use proftool_trace::frame::{self, Tables};
 use proftool_trace::manifest::{FORMAT, Manifest, Pass, Results, Target, Time};
 use proftool_trace::{Artifact, Draft, tables};
 
 use crate::commands::capture;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Kind, Outcome};
 use crate::{artifacts, machine, tty};
 
 /// Turn raw profiler files, or an interrupted capture, into an artifact.
@@ -24,13 +24,23 @@ pub(crate) struct Args {
     /// Folder that the artifact is made in
     #[arg(long, value_name = "DIR", default_value = "artifacts")]
     artifacts: PathBuf,
+    /// Fail when a file lost data
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     artifacts::check_writable(&args.artifacts)?;
     for path in &args.paths {
         for file in raw_files(path)? {
-            let artifact = import(&file, path, &args.artifacts)?;
+            let (artifact, lost) = import(&file, &args.artifacts)?;
+            if lost && args.strict {
+                let hint = "see its issues with `proftool report`";
+                return Err(Failure::new(
+                    Kind::DataLoss,
+                    anyhow::anyhow!("{} lost data (hint: {hint})", file.display()),
+                ));
+            }
             tty::print(&format!("{}\n", artifact.path.display()))?;
         }
     }
@@ -60,11 +70,11 @@ fn raw_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn import(file: &Path, named: &Path, parent: &Path) -> Result<Artifact, Failure> {
+fn import(file: &Path, parent: &Path) -> Result<(Artifact, bool), Failure> {
     let mut all = Tables::default();
     let (importer, session) = proftool_analyze::importers::import(file, &mut all)?;
     let environment = machine::environment(&proftool_hardware::probe());
-    let target = stem(named);
+    let target = stem(file);
     let stamp = environment.captured_utc.replace(['-', ':'], "");
     let draft = Draft::create(parent, &format!("{stamp}-{target}"))?;
     let copy = draft.raw_dir(&session.pass)?.join(file.file_name().unwrap_or(file.as_os_str()));
@@ -100,15 +110,15 @@ fn import(file: &Path, named: &Path, parent: &Path) -> Result<Artifact, Failure>
         results: Results::default(),
         modelled: Vec::new(),
     };
-    let issues = all.get(&tables::ISSUES).height();
-    if issues > 0 {
-        eprintln!("warning: {issues} kinds of problem with {} (hint: see `issues` in the report)", file.display());
+    let severities = frame::texts(all.get(&tables::ISSUES), "severity")?;
+    if !severities.is_empty() {
+        eprintln!("warning: {} kinds of problem with {} (hint: see its report)", severities.len(), file.display());
     }
-    Ok(draft.finish(manifest)?)
+    let lost = severities.iter().flatten().any(|severity| severity == "data_loss");
+    Ok((draft.finish(manifest)?, lost))
 }
 
-/// The name of what was imported, without its endings.
+/// The name of a file without its last ending.
 fn stem(path: &Path) -> String {
-    let name = path.file_name().map_or_else(|| "import".to_owned(), |name| name.to_string_lossy().into_owned());
-    name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("import").to_owned()
+    path.file_stem().map_or_else(|| "import".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

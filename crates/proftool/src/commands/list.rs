@@ -4,17 +4,19 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
-use proftool_trace::frame::text_column;
-use proftool_trace::tables;
+use proftool_trace::frame::{bool_column, text_column};
+use proftool_trace::{Table, tables};
 
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output::{self, Format};
 
 /// Show what there is: targets, profilers, importers, metrics, hardware, tables.
+///
+/// Of metrics and tables every format but `table` documents each column.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool list targets
-  proftool list tables --format json
+  proftool list tables --format markdown      every column with its meaning
   proftool list metrics")]
 pub(crate) struct Args {
     /// What to list
@@ -35,6 +37,15 @@ enum What {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    let documented: Option<Vec<&'static Table>> = match args.what {
+        What::Tables => Some(tables::ALL.to_vec()),
+        What::Metrics => Some(proftool_analyze::METRICS.iter().map(|metric| metric.table).collect()),
+        _ => None,
+    };
+    if let Some(tables) = documented.filter(|_| args.format != Format::Table) {
+        output::print(args.format, "columns", &documentation(&tables)?, None)?;
+        return Ok(0);
+    }
     let (title, heading, rows) = match args.what {
         What::Targets => ("targets", ["target", "what it is", "parameters"], targets()),
         What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
@@ -45,6 +56,20 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     output::print(args.format, title, &frame(heading, &rows)?, None)?;
     Ok(0)
+}
+
+/// One row a column, with its type and meaning.
+fn documentation(tables: &[&'static Table]) -> Result<DataFrame, Failure> {
+    let rows: Vec<_> =
+        tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table.name, column))).collect();
+    let columns = vec![
+        text_column("table", rows.iter().map(|(table, _)| Some(*table))),
+        text_column("column", rows.iter().map(|(_, column)| Some(column.name))),
+        text_column("type", rows.iter().map(|(_, column)| Some(column.dtype.name()))),
+        bool_column("nullable", rows.iter().map(|(_, column)| Some(column.nullable))),
+        text_column("meaning", rows.iter().map(|(_, column)| Some(column.doc))),
+    ];
+    DataFrame::new(rows.len(), columns).map_err(|error| Failure::new(Kind::Bug, error))
 }
 
 type Row = [String; 3];
@@ -103,7 +128,7 @@ fn canonical_tables() -> Vec<Row> {
     tables::ALL.iter().map(|table| [table.name.to_owned(), table.doc.to_owned(), columns(table)]).collect()
 }
 
-fn columns(table: &proftool_trace::Table) -> String {
+fn columns(table: &Table) -> String {
     let names: Vec<String> = table
         .columns
         .iter()

@@ -62,7 +62,7 @@ pub(crate) fn render(group: &[Artifact], output: &Output) -> Result<Rendered, Fa
 
 /// Compares a pair and writes `comparison` and `losses` beside the optimized run's metrics.
 fn compare(baseline: &Artifact, optimized: &Artifact) -> Result<(), Failure> {
-    let tables = [Tables::read(&baseline.tables_dir())?, Tables::read(&optimized.tables_dir())?];
+    let tables = [Tables::read(baseline)?, Tables::read(optimized)?];
     let names = [baseline.run(), optimized.run()];
     let inputs = [
         Input::new(&names[0], &baseline.manifest.target.name, &tables[0], Window::Default),

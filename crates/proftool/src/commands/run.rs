@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use proftool_trace::{Artifact, frame};
 use serde_json::Value;
 
-use crate::artifacts;
 use crate::commands::{capture, report};
 use crate::failure::{Failure, Outcome};
-use crate::tty;
+use crate::{artifacts, interrupt, tty};
 
 /// Capture a target or a pair, analyse it, and write the report: the main job.
 #[derive(Debug, clap::Args)]
@@ -28,8 +27,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    let request = capture::prepare(&args.options, &args.artifacts)?;
     artifacts::check_writable(&args.output.reports)?;
-    let finished = capture::capture(&args.options, &args.artifacts)?;
+    let finished = capture::capture(&request)?;
+    interrupt::check(format!("the runs are whole (hint: `proftool report --artifacts {}`)", args.artifacts.display()))?;
     let rendered = report::render(&finished.artifacts, &args.output)?;
     tty::print(&headline(&finished.artifacts)?)?;
     tty::print(&format!("report: {}\n", rendered.markdown.display()))?;

@@ -1,6 +1,6 @@
 //! Bad input: one clear error, the documented exit code, nothing half-written.
 
-use super::support::{Place, copy_folder, repository};
+use super::support::{Place, copy_folder, repository, shared_data};
 
 #[test]
 fn an_unknown_target_names_the_nearest_and_is_a_usage_error() {
@@ -116,6 +116,63 @@ fn a_file_of_no_known_format_is_refused_and_leaves_nothing_behind() {
         assert_eq!(ran.code, Some(4), "{name}: {}", ran.err);
         assert!(ran.err.contains(name), "{}", ran.err);
         assert!(place.artifacts().is_empty(), "{name}: {:?}", place.artifacts());
+    }
+}
+
+#[test]
+fn files_of_other_profilers_are_refused_by_content_whatever_they_are_called() {
+    let Some(data) = shared_data() else { return };
+    let place = Place::new();
+    for file in
+        ["negatives/git-lfs-pointer.sqlite", "negatives/ncu_raw_empty.csv", "nsys/rtx3080_min.schema3.24.sqlite"]
+    {
+        let renamed = place.path().join("host.trace");
+        std::fs::copy(data.join(file), &renamed).expect("the file can be copied");
+        let ran = place.run(&["import", "host.trace"]);
+        assert_eq!(ran.code, Some(4), "{file}: {}", ran.err);
+        assert!(ran.err.contains("tried") && ran.err.contains("host"), "{}", ran.err);
+        assert!(place.artifacts().is_empty());
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_or_cut_is_named_not_taken_for_empty() {
+    let (place, artifact) = with_golden();
+    std::fs::remove_file(artifact.join("tables/dependencies.parquet")).expect("the table can be removed");
+    let ran = place.run(&["analyze", "--artifacts", "artifacts/two_stage"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.err.contains("dependencies.parquet"), "{}", ran.err);
+}
+
+#[test]
+fn a_pass_name_that_leads_out_of_the_folder_is_refused() {
+    let place = Place::new();
+    let golden = repository().join("artifacts/golden/two_stage/raw/host/host.trace");
+    let bytes = std::fs::read(golden).expect("the trace can be read");
+    let from = b"\"pass\":\"host\"";
+    let at = bytes.windows(from.len()).position(|window| window == from).expect("the head names its pass");
+    let mut hostile = bytes;
+    hostile[at..at + from.len()].copy_from_slice(b"\"pass\":\"../x\"");
+    std::fs::write(place.path().join("hostile.trace"), hostile).expect("the file can be written");
+    let ran = place.run(&["import", "hostile.trace", "--artifacts", "a/b"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(!place.path().join("a/x").exists());
+}
+
+#[test]
+fn csv_of_several_metrics_is_refused() {
+    let (place, _) = with_golden();
+    let ran = place.run(&["analyze", "--format", "csv"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("--metric"), "{}", ran.err);
+}
+
+#[test]
+fn an_unknown_window_or_metric_is_a_usage_error() {
+    let (place, _) = with_golden();
+    for arguments in [["--window", "nope"], ["--metric", "idel"]] {
+        let ran = place.run(&[&["analyze"], &arguments[..]].concat());
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::support::{Place, copy_folder, repository};
 
 const COMMANDS: &[(&str, &[&str])] = &[
@@ -12,6 +14,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("kv_transfer.json", &["analyze", "--metric", "kv_transfer", "--format", "json"]),
     ("kernels.md", &["analyze", "--metric", "kernels", "--format", "markdown"]),
     ("roofline.json", &["roofline", "--format", "json"]),
+    ("overlap.txt", &["analyze", "--metric", "overlap"]),
     ("roofline.txt", &["roofline", "--format", "table"]),
 ];
 
@@ -76,16 +79,53 @@ fn every_golden_artifact_renders_the_committed_report() {
     for group in groups() {
         let place = Place::new();
         lay_out(&place, &group);
-        let printed = place.ok(&["report"]).out;
+        let printed = place.ok(&["report", "--html"]).out;
         let report = place.path().join(printed.trim());
         let name = group.file_name().expect("a folder has a name");
         let expected = repository().join("reports/golden").join(name);
         let folder = report.parent().expect("a report has a folder");
-        for entry in std::fs::read_dir(folder).expect("the report's folder can be read") {
-            let file = entry.expect("the entry can be read").path();
-            let found = std::fs::read_to_string(&file).expect("reports are text");
-            wrong.extend(compare(&expected.join(file.file_name().expect("a file has a name")), &found).err());
+        let page = std::fs::read_to_string(folder.join("report.html")).expect("the page was asked for");
+        assert!(page.contains("<svg") && !page.contains("src=\"http"), "the page of {} stands alone", name.display());
+        std::fs::remove_file(folder.join("report.html")).expect("the page can be removed");
+        for file in files(folder) {
+            let found = std::fs::read_to_string(folder.join(&file)).expect("reports are text");
+            wrong.extend(compare(&expected.join(&file), &found).err());
+        }
+        if files(folder) != files(&expected) {
+            wrong.push(format!("{}: rendered {:?}, expected {:?}", name.display(), files(folder), files(&expected)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder can be read");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("the entry can be read").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn importing_the_raw_file_again_gives_the_same_results() {
+    for case in ["two_stage", "sync"] {
+        let place = Place::new();
+        let golden = repository().join("artifacts/golden").join(case);
+        copy_folder(&golden, &place.path().join("golden"));
+        copy_folder(&golden, &place.path().join("raw_only"));
+        std::fs::remove_dir_all(place.path().join("raw_only/tables")).expect("the tables can be removed");
+        place.ok(&["import", "raw_only"]);
+        for metric in ["idle", "overlap", "bubble"] {
+            let rows = |artifacts: &str| -> Vec<Value> {
+                let printed =
+                    place.ok(&["analyze", "--artifacts", artifacts, "--metric", metric, "--format", "json"]).out;
+                let mut rows: Vec<Value> = serde_json::from_str(&printed).expect("an array of rows");
+                for row in &mut rows {
+                    row.as_object_mut().expect("a row is an object").retain(|key, _| key != "run" && key != "target");
+                }
+                rows
+            };
+            assert_eq!(rows("artifacts"), rows("golden"), "{case} {metric}");
+        }
+    }
 }

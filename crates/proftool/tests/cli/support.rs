@@ -1,5 +1,6 @@
 //! Running the binary in a folder of its own.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -83,4 +84,16 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&entry, &target).expect("the file can be copied");
         }
     }
+}
+
+/// The shared profiler files beside the checkout; where they are absent the test is reported as skipped, which the
+/// continuous integration takes for a failure.
+pub(crate) fn shared_data() -> Option<PathBuf> {
+    let folder = repository().join("../shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    // Not a print macro: the test harness hides those.
+    std::io::stderr().write_all(b"skipped: data not found\n").expect("standard error can be written");
+    None
 }

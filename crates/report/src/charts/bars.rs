@@ -3,10 +3,11 @@
 use super::legend::{self, Entry};
 use super::scale::{Scale, linear_ticks, tick_label};
 use super::style::picture;
-use super::svg::{Element, line, rect, text, text_width};
+use super::svg::{Element, fit, line, rect, text, text_width};
 use crate::format;
 
 const WIDTH: f64 = 900.0;
+/// Where the bars begin at least.
 const LEFT: f64 = 150.0;
 const RIGHT: f64 = 800.0;
 const BAR: f64 = 30.0;
@@ -36,20 +37,24 @@ impl Bars {
     /// The picture as SVG text.
     pub(crate) fn render(&self) -> String {
         let mut body = Element::new("g");
-        body.push(text(24.0, 32.0, "ink title", &self.title));
-        body.push(text(24.0, 54.0, "muted t13", &self.subtitle));
+        legend::heading(&mut body, &self.title, &self.subtitle, WIDTH);
         let top = self.draw_legend(&mut body) + 4.0;
         let bottom = top + self.rows.len() as f64 * STEP;
         let longest = self.rows.iter().map(Bar::total).fold(0.0, f64::max);
-        let scale = Scale::linear(0.0, if longest > 0.0 { longest * 100.0 } else { 1.0 }, (LEFT, RIGHT));
+        let scale = Scale::linear(0.0, if longest > 0.0 { longest * 100.0 } else { 1.0 }, (self.left(), RIGHT));
         draw_axis(&mut body, &scale, (top, bottom));
         for (index, bar) in self.rows.iter().enumerate() {
             bar.draw(&mut body, &scale, top + 7.0 + index as f64 * STEP, &self.keys);
         }
-        let lines = legend::wrap(&self.notes, WIDTH - 48.0);
+        let lines = legend::wrap(&self.notes, 12.0, WIDTH - 48.0);
         legend::notes(&mut body, &lines, (24.0, bottom + 46.0));
         let height = (bottom + 42.0 + lines.len() as f64 * 17.0 + 6.0).ceil();
         picture(&self.id, (WIDTH, height), &self.title, &self.description()).child(body).render()
+    }
+
+    /// Where the bars begin: right of the longest label.
+    fn left(&self) -> f64 {
+        self.rows.iter().map(|bar| 34.0 + text_width(&bar.short(), 13.0)).fold(LEFT, f64::max)
     }
 
     fn description(&self) -> String {
@@ -68,12 +73,17 @@ impl Bars {
 }
 
 impl Bar {
+    /// The label, cut to what the chart has room for.
+    fn short(&self) -> String {
+        fit(&self.label, 13.0, 300.0)
+    }
+
     fn total(&self) -> f64 {
         self.parts.iter().map(|part| part.max(0.0)).sum()
     }
 
     fn draw(&self, svg: &mut Element, scale: &Scale, y: f64, keys: &[String]) {
-        svg.push(text(LEFT - 10.0, y + 20.0, "ink t13 end", &self.label));
+        svg.push(text(scale.pixels().0 - 10.0, y + 20.0, "ink t13 end", &self.short()));
         let mut from = 0.0;
         for (index, (ratio, key)) in self.parts.iter().zip(keys).enumerate().filter(|(_, (ratio, _))| **ratio > 0.0) {
             let (left, right) = (scale.pixel(from * 100.0), scale.pixel((from + ratio) * 100.0));
@@ -98,8 +108,9 @@ fn draw_axis(svg: &mut Element, scale: &Scale, (top, bottom): (f64, f64)) {
         svg.push(line((x, top), (x, bottom), "grid"));
         svg.push(text(x, bottom + 17.0, "ink t12 middle", &tick_label(*tick, &ticks)));
     }
-    svg.push(line((LEFT, bottom), (RIGHT, bottom), "axis"));
-    svg.push(line((LEFT, top), (LEFT, bottom), "axis"));
+    let (left, right) = scale.pixels();
+    svg.push(line((left, bottom), (right, bottom), "axis"));
+    svg.push(line((left, top), (left, bottom), "axis"));
     svg.push(text(RIGHT + 44.0, bottom + 17.0, "muted t12 middle", "%"));
 }
 

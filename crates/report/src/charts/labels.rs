@@ -31,6 +31,13 @@ impl Area {
             && inner.y + inner.height <= self.y + self.height
     }
 
+    /// The box, moved by as little as it takes to lie inside `bounds` (it still sticks out where it is too large).
+    fn inside(self, bounds: Area) -> Self {
+        let x = self.x.min(bounds.x + bounds.width - self.width).max(bounds.x);
+        let y = self.y.min(bounds.y + bounds.height - self.height).max(bounds.y);
+        Self { x, y, ..self }
+    }
+
     /// The point of the box that is nearest to another point: where a leader line ends.
     pub(crate) fn nearest(&self, point: (f64, f64)) -> (f64, f64) {
         (point.0.clamp(self.x, self.x + self.width), point.1.clamp(self.y, self.y + self.height))
@@ -111,7 +118,7 @@ fn candidate(wanted: &Wanted, direction: (f64, f64), distance: f64) -> Area {
 /// A leader line that runs over another marker costs as much as being this much farther away.
 const OVER_MARKER: f64 = 40.0;
 /// The same for a label that covers a roof line.
-const OVER_LINE: f64 = 120.0;
+const OVER_LINE: f64 = 500.0;
 
 type Line = ((f64, f64), (f64, f64));
 
@@ -191,7 +198,7 @@ impl Taken<'_> {
         let mut best: Option<(f64, Area)> = None;
         for distance in DISTANCES.into_iter().skip(nearest) {
             for (rank, direction) in DIRECTIONS.into_iter().enumerate() {
-                let area = candidate(label, direction, distance);
+                let area = candidate(label, direction, distance).inside(bounds);
                 if bounds.holds(&area) && self.is_free(label, &area) {
                     let cost = distance + rank as f64 + self.penalty(label, own, &area);
                     best = best.filter(|(least, _)| *least <= cost).or(Some((cost, area)));

@@ -3,9 +3,11 @@
 use super::legend;
 use super::scale::{Scale, decades, minor_log_ticks};
 use super::style::Ink;
-use super::svg::{Element, line, power, text};
+use super::svg::{Element, fit, line, power, text};
 
 const ROW: f64 = 30.0;
+/// Where the labels must end.
+const EDGE: f64 = 880.0;
 
 /// A family without floating-point work.
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ impl Traffic {
             svg.push(line((bound, y - 9.0), (bound, y + 9.0), "roof"));
         }
         svg.push(legend::marker(self.ink, (x, y), 7.0, id).tooltip(&self.label));
-        svg.push(text(scale.pixels().1 + 16.0, y + 4.5, "ink t13", &self.label));
+        let x = scale.pixels().1 + 16.0;
+        svg.push(text(x, y + 4.5, "ink t13", &fit(&self.label, 13.0, EDGE - x)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Legends and running text: entries that flow from left to right and wrap.
 
 use super::style::Ink;
-use super::svg::{Element, path, rect, text, text_width};
+use super::svg::{Element, fit, fit_bold, path, rect, text, text_width};
 
 const SIZE: f64 = 13.0;
 const ROW: f64 = 20.0;
@@ -87,19 +87,25 @@ pub(crate) fn flow(svg: &mut Element, entries: &[Entry], (left, mut y): (f64, f6
     y + ROW
 }
 
-/// Breaks notes into lines that fit a width, at font size 12.
-pub(crate) fn wrap(notes: &[String], width: f64) -> Vec<String> {
+/// Draws title and subtitle of a picture of that width.
+pub(crate) fn heading(svg: &mut Element, title: &str, subtitle: &str, width: f64) {
+    svg.push(text(24.0, 32.0, "ink title", &fit_bold(title, 17.0, width - 48.0)));
+    svg.push(text(24.0, 54.0, "muted t13", &fit(subtitle, 13.0, width - 48.0)));
+}
+
+/// Breaks notes into lines that fit a width at that font size; a single word that is too wide is cut.
+pub(crate) fn wrap(notes: &[String], size: f64, width: f64) -> Vec<String> {
     let mut lines = Vec::new();
     for note in notes {
         let mut line = String::new();
         for word in note.split_whitespace() {
-            if !line.is_empty() && text_width(&format!("{line} {word}"), 12.0) * 0.92 > width {
+            if !line.is_empty() && text_width(&format!("{line} {word}"), size) > width {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&fit(word, size, width));
         }
         lines.push(line);
     }
@@ -120,7 +126,7 @@ mod tests {
 
     #[test]
     fn notes_wrap_between_words_and_lose_none() {
-        let lines = wrap(&["one two three four five six".to_owned()], 80.0);
+        let lines = wrap(&["one two three four five six".to_owned()], 12.0, 80.0);
         assert!(lines.len() > 1);
         assert_eq!(lines.join(" "), "one two three four five six");
     }

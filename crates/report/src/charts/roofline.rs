@@ -85,15 +85,14 @@ impl Roofline {
     /// The picture as SVG text.
     pub(crate) fn render(&self) -> String {
         let mut head = Element::new("g");
-        head.push(text(24.0, 32.0, "ink title", &self.title));
-        head.push(text(24.0, 54.0, "muted t13", &self.subtitle));
+        legend::heading(&mut head, &self.title, &self.subtitle, WIDTH);
         let mut y = self.draw_roof_legend(&mut head, 80.0);
         y = self.draw_marker_legend(&mut head, y);
         let plot = Area { x: LEFT, y: y + 8.0, width: RIGHT - LEFT, height: PLOT_HEIGHT };
         let mut body = Element::new("g");
         self.draw_plot(&mut body, plot);
         let below = self.draw_lane(&mut body, plot.y + plot.height + 74.0);
-        let lines = legend::wrap(&self.notes, WIDTH - 48.0);
+        let lines = legend::wrap(&self.notes, 12.0, WIDTH - 48.0);
         legend::notes(&mut body, &lines, (24.0, below + 14.0));
         let height = below + 18.0 + lines.len() as f64 * 17.0;
         picture(&self.id, (WIDTH, height.ceil()), &self.title, &self.description()).child(head).child(body).render()
@@ -219,8 +218,10 @@ impl Roofline {
     fn draw_roof_legend(&self, svg: &mut Element, mut y: f64) -> f64 {
         for roof in Source::ALL.iter().filter_map(|source| self.roof(*source)) {
             svg.push(line((24.0, y), (62.0, y), roof.source.class()));
-            svg.push(text(72.0, y + 4.5, "ink t13", &roof.words()));
-            y += 21.0;
+            for words in legend::wrap(&[roof.words()], 13.0, WIDTH - 96.0) {
+                svg.push(text(72.0, y + 4.5, "ink t13", &words));
+                y += 21.0;
+            }
         }
         y
     }
@@ -235,7 +236,7 @@ impl Roofline {
             return y;
         }
         entries.push(Entry {
-            sample: Box::new(|_, _| Element::new("g")),
+            sample: Box::new(area_sample),
             name: "marker area: share of the time of all rows".to_owned(),
         });
         legend::flow(svg, &entries, (24.0, y), WIDTH - 24.0)
@@ -248,6 +249,12 @@ impl Roofline {
         }
         lane::draw(svg, &self.traffic, top, (LEFT, f64::midpoint(LEFT, RIGHT) - 20.0), &self.id)
     }
+}
+
+/// A small and a large marker in outline.
+fn area_sample(x: f64, y: f64) -> Element {
+    let circle = |x: f64, r: f64| Element::new("circle").at("cx", x).at("cy", y).at("r", r).class("leader");
+    Element::new("g").child(circle(x + 3.0, 2.5)).child(circle(x + 13.0, 6.0))
 }
 
 fn bandwidth(roof: &Roof) -> f64 {

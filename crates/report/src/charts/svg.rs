@@ -137,15 +137,56 @@ pub(crate) fn power(x: f64, y: f64, classes: &str, exponent: i32) -> Element {
     text(x, y, classes, "10").child(raised)
 }
 
-/// Width of a text in pixels, an upper estimate: the fonts that `system-ui` stands for average 0.5 to 0.56 of the size a
-/// character, and nothing may overlap in any of them.
+/// Width of a text in pixels, an upper estimate: nothing may overlap in any font that `system-ui` stands for.
 pub(crate) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.58
+    text.chars().map(advance).sum::<f64>() * size
 }
 
 /// The same for bold text, which is wider.
 pub(crate) fn bold_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.65
+    text_width(text, size) * 1.13
+}
+
+/// Width of a character over the size of the font, in DejaVu Sans, the widest of the usual ones (rounded up, by class).
+fn advance(character: char) -> f64 {
+    match character {
+        'i' | 'j' | 'l' | '\'' | '|' => 0.30,
+        ' ' | '.' | ',' | ':' | ';' | '/' | 'I' => 0.34,
+        'f' | 't' | 'r' | '(' | ')' | '-' | '[' | ']' | '!' => 0.42,
+        's' | 'c' | 'z' | '_' | 'k' | 'v' | 'x' | 'y' | '*' | 'J' | 'L' => 0.58,
+        'm' | 'M' | 'W' | '%' | '@' | '\u{2026}' => 1.0,
+        'w' | '+' | '=' | '<' | '>' | 'O' | 'Q' | '#' => 0.84,
+        'A'..='Z' => 0.75,
+        character if character.is_ascii() => 0.64,
+        // Characters of East Asian scripts are as wide as they are high.
+        character if character >= '\u{1100}' => 1.0,
+        _ => 0.72,
+    }
+}
+
+/// The text, cut with an ellipsis where it is wider than that many pixels.
+pub(crate) fn fit(text: &str, size: f64, width: f64) -> String {
+    cut(text, |text| text_width(text, size) <= width)
+}
+
+/// The same for bold text.
+pub(crate) fn fit_bold(text: &str, size: f64, width: f64) -> String {
+    cut(text, |text| bold_width(text, size) <= width)
+}
+
+fn cut(text: &str, fits: impl Fn(&str) -> bool) -> String {
+    if fits(text) {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for character in text.chars() {
+        let longer = format!("{kept}{character}");
+        if !fits(&format!("{longer}\u{2026}")) {
+            break;
+        }
+        kept = longer;
+    }
+    format!("{}\u{2026}", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -159,6 +200,17 @@ mod tests {
             element.render(),
             "<text x=\"1.2\" y=\"0\" class=\"a&quot;b\">&lt;script&gt;&amp; <title>x&lt;y</title></text>\n"
         );
+    }
+
+    #[test]
+    fn a_text_that_is_too_wide_is_cut_and_one_that_fits_stays() {
+        assert_eq!(fit("compute 0", 12.0, 70.0), "compute 0");
+        let short = fit("optimized_pipeline_parallelism", 13.0, 100.0);
+        assert!(
+            short.starts_with("optimi") && short.ends_with('\u{2026}') && text_width(&short, 13.0) <= 100.0,
+            "{short}"
+        );
+        assert_eq!(fit("abc", 12.0, 0.0), "\u{2026}");
     }
 
     #[test]

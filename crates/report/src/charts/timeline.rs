@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use super::legend::{self, Entry};
 use super::scale::{Scale, linear_ticks, tick_label};
 use super::style::{Ink, picture};
-use super::svg::{Element, line, number, path, rect, text, text_width};
+use super::svg::{Element, bold_width, fit, fit_bold, line, number, path, rect, text, text_width};
 use crate::format;
 
 const WIDTH: f64 = 960.0;
+/// Where the lanes begin at least.
 const LEFT: f64 = 152.0;
 const RIGHT: f64 = 872.0;
 const LANE: f64 = 26.0;
@@ -40,6 +41,18 @@ pub(crate) struct Lane {
     pub(crate) spans: Vec<Span>,
 }
 
+impl Lane {
+    /// The device's name, cut to what a chart has room for.
+    fn device(&self) -> String {
+        fit_bold(&self.device, 13.0, 180.0)
+    }
+
+    /// The queue's name, cut to what a chart has room for.
+    fn queue(&self) -> String {
+        fit(&self.queue, 12.0, 140.0)
+    }
+}
+
 /// One window over all lanes.
 #[derive(Clone, Debug)]
 pub(crate) struct Panel {
@@ -62,13 +75,12 @@ impl Timeline {
     /// The picture as SVG text.
     pub(crate) fn render(&self) -> String {
         let mut body = Element::new("g");
-        body.push(text(24.0, 32.0, "ink title", &self.title));
-        body.push(text(24.0, 54.0, "muted t13", &self.subtitle));
+        legend::heading(&mut body, &self.title, &self.subtitle, WIDTH);
         let mut y = self.draw_legend(&mut body, 78.0) + 10.0;
         for panel in &self.panels {
             y = self.draw_panel(&mut body, panel, y);
         }
-        let lines = legend::wrap(&self.notes, WIDTH - 48.0);
+        let lines = legend::wrap(&self.notes, 12.0, WIDTH - 48.0);
         legend::notes(&mut body, &lines, (24.0, y + 6.0));
         let height = (y + 10.0 + lines.len() as f64 * 17.0).ceil();
         picture(&self.id, (WIDTH, height), &self.title, &self.description()).child(body).render()
@@ -99,9 +111,9 @@ impl Timeline {
     }
 
     fn draw_panel(&self, svg: &mut Element, panel: &Panel, top: f64) -> f64 {
-        svg.push(text(24.0, top + 12.0, "ink t14 bold", &panel.title));
+        svg.push(text(24.0, top + 12.0, "ink t14 bold", &fit_bold(&panel.title, 14.0, WIDTH - 120.0)));
         svg.push(text(WIDTH - 20.0, top + 12.0, "muted t12 end", "busy"));
-        let scale = Scale::linear(0.0, span(panel.window) as f64, (LEFT, RIGHT));
+        let scale = Scale::linear(0.0, span(panel.window) as f64, (self.left(), RIGHT));
         let first = top + 24.0;
         let bottom = first + self.lanes.len() as f64 * STEP + self.groups() as f64 * 6.0;
         draw_axis(svg, &scale, span(panel.window), (first, bottom));
@@ -110,7 +122,7 @@ impl Timeline {
             if device != Some(&lane.device) {
                 y += 6.0;
             }
-            draw_names(svg, lane, device != Some(&lane.device), y);
+            draw_names(svg, lane, device != Some(&lane.device), (scale.pixels().0, y));
             device = Some(&lane.device);
             let ratio = busy_ns(&lane.spans, panel.window) as f64 / span(panel.window) as f64;
             svg.push(text(WIDTH - 20.0, y + 17.5, "ink t13 end", &format::percent(ratio)));
@@ -120,6 +132,13 @@ impl Timeline {
         bottom + 48.0
     }
 
+    /// Where the lanes begin: right of the longest names.
+    fn left(&self) -> f64 {
+        let names =
+            |lane: &Lane| 24.0 + bold_width(&lane.device(), 13.0) + 14.0 + text_width(&lane.queue(), 12.0) + 8.0;
+        self.lanes.iter().map(names).fold(LEFT, f64::max)
+    }
+
     fn groups(&self) -> usize {
         let mut devices: Vec<&String> = self.lanes.iter().map(|lane| &lane.device).collect();
         devices.dedup();
@@ -127,7 +146,8 @@ impl Timeline {
     }
 
     fn draw_lane(&self, svg: &mut Element, lane: &Lane, window: (i64, i64), scale: &Scale, y: f64) {
-        svg.push(rect(LEFT, y, RIGHT - LEFT, LANE, "lane"));
+        let (left, right) = scale.pixels();
+        svg.push(rect(left, y, right - left, LANE, "lane"));
         let blocks = coalesce(&lane.spans, window, scale);
         let (wide, slivers): (Vec<&Block>, Vec<&Block>) = blocks.iter().partition(|block| block.width() >= NARROW);
         let mut narrow: BTreeMap<Ink, String> = BTreeMap::new();
@@ -170,7 +190,7 @@ impl Block {
         let shape = self.ink.paint(rect(self.left, y + 1.0, self.width(), LANE - 2.0, &class), id);
         svg.push(if tooltip { shape.tooltip(&self.words()) } else { shape });
         let Some(label) = self.micro_batch.map(|number| number.to_string()) else { return };
-        if self.width() >= text_width(&label, 12.0) + 5.0 && !matches!(self.ink, Ink::Kv | Ink::Copy) {
+        if self.width() >= text_width(&label, 12.0) + 4.0 && !matches!(self.ink, Ink::Kv | Ink::Copy) {
             let colour = if self.ink == Ink::Prefill { "on-dark" } else { "on-light" };
             svg.push(text(f64::midpoint(self.left, self.right), y + 17.5, &format!("{colour} t12 middle"), &label));
         }
@@ -194,7 +214,8 @@ fn coalesce(spans: &[Span], window: (i64, i64), scale: &Scale) -> Vec<Block> {
     clipped.sort_by_key(|span| (span.start_ns, span.end_ns));
     let mut blocks: Vec<Block> = Vec::new();
     for span in clipped {
-        let (start, end) = (span.start_ns.max(window.0) - window.0, span.end_ns.min(window.1) - window.0);
+        let [start, end] =
+            [span.start_ns.max(window.0), span.end_ns.min(window.1)].map(|at| at.saturating_sub(window.0));
         let (left, right) = (scale.pixel(start as f64), scale.pixel(end as f64));
         let joins = |last: &&mut Block| {
             last.ink == span.ink
@@ -205,11 +226,11 @@ fn coalesce(spans: &[Span], window: (i64, i64), scale: &Scale) -> Vec<Block> {
         if let Some(last) = blocks.last_mut().filter(joins) {
             last.right = last.right.max(right);
             last.spans += 1;
-            last.busy_ns += end - start;
+            last.busy_ns = last.busy_ns.saturating_add(end.saturating_sub(start));
             last.micro_batch = last.micro_batch.filter(|number| Some(*number) == span.micro_batch);
         } else {
             let (name, micro_batch) = (span.name.clone(), span.micro_batch);
-            let busy_ns = end - start;
+            let busy_ns = end.saturating_sub(start);
             blocks.push(Block { left, right, ink: span.ink, spans: 1, busy_ns, start_ns: start, name, micro_batch });
         }
     }
@@ -232,7 +253,7 @@ fn columns(slivers: &[&Block]) -> Vec<(f64, f64, Ink)> {
     for (column, inks) in dense {
         let busy: f64 = inks.values().sum();
         let most = inks.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((ink, _)) = most.filter(|_| busy >= 0.5 || before != column - 1) {
+        if let Some((ink, _)) = most.filter(|_| busy >= 0.5 || before != column.saturating_sub(1)) {
             found.push((column as f64, 1.0, ink));
             before = column;
         }
@@ -242,7 +263,7 @@ fn columns(slivers: &[&Block]) -> Vec<(f64, f64, Ink)> {
 
 /// Length of a window, at least one nanosecond.
 fn span(window: (i64, i64)) -> i64 {
-    (window.1 - window.0).max(1)
+    window.1.saturating_sub(window.0).max(1)
 }
 
 /// Length of the union of the spans inside a window.
@@ -253,19 +274,19 @@ pub(crate) fn busy_ns(spans: &[Span], window: (i64, i64)) -> i64 {
         .filter(|(start, end)| start < end)
         .collect();
     inside.sort_unstable();
-    let (mut busy, mut reached) = (0, i64::MIN);
+    let (mut busy, mut reached) = (0_i64, i64::MIN);
     for (start, end) in inside {
-        busy += (end - start.max(reached)).max(0);
+        busy = busy.saturating_add(end.saturating_sub(start.max(reached)).max(0));
         reached = reached.max(end);
     }
     busy
 }
 
-fn draw_names(svg: &mut Element, lane: &Lane, first: bool, y: f64) {
+fn draw_names(svg: &mut Element, lane: &Lane, first: bool, (left, y): (f64, f64)) {
     if first {
-        svg.push(text(24.0, y + 17.5, "ink t13 bold", &lane.device));
+        svg.push(text(24.0, y + 17.5, "ink t13 bold", &lane.device()));
     }
-    svg.push(text(LEFT - 8.0, y + 17.5, "muted t12 end", &lane.queue));
+    svg.push(text(left - 8.0, y + 17.5, "muted t12 end", &lane.queue()));
 }
 
 fn draw_axis(svg: &mut Element, scale: &Scale, window_ns: i64, (top, bottom): (f64, f64)) {
@@ -275,7 +296,8 @@ fn draw_axis(svg: &mut Element, scale: &Scale, window_ns: i64, (top, bottom): (f
         svg.push(line((x, top), (x, bottom), "grid"));
         svg.push(text(x, bottom + 17.0, "ink t12 middle", &tick_label(*tick, &ticks)));
     }
-    svg.push(line((LEFT, bottom), (RIGHT, bottom), "axis"));
+    let (left, right) = scale.pixels();
+    svg.push(line((left, bottom), (right, bottom), "axis"));
     svg.push(text(WIDTH - 20.0, bottom + 17.0, "muted t12 end", "ms"));
 }
 
@@ -310,6 +332,31 @@ mod tests {
         let spans = [span(-50, 50, Ink::Kv), span(20, 80, Ink::Kv), span(900, 2000, Ink::Kv)];
         assert_eq!(busy_ns(&spans, (0, 1000)), 180);
         assert!((coalesce(&spans, (0, 1000), &scale(1000))[0].left - 0.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn hostile_times_saturate() {
+        let spans = [span(i64::MIN, i64::MAX, Ink::Kv), span(i64::MIN, i64::MIN + 9, Ink::Kv)];
+        assert_eq!(busy_ns(&spans, (i64::MIN, i64::MAX)), i64::MAX);
+        let window = (i64::MIN, i64::MAX);
+        assert!(coalesce(&spans, window, &scale(super::span(window))).iter().all(|block| block.right <= 100.0));
+    }
+
+    #[test]
+    fn names_of_devices_and_queues_never_run_into_each_other() {
+        let lane = |device: &str, queue: &str| Lane { device: device.into(), queue: queue.into(), spans: Vec::new() };
+        let chart = |lane: Lane| Timeline {
+            id: "x".to_owned(),
+            title: "t".to_owned(),
+            subtitle: String::new(),
+            lanes: vec![lane],
+            panels: Vec::new(),
+            notes: Vec::new(),
+        };
+        assert!((chart(lane("cpu 0", "kv 2")).left() - LEFT).abs() < 1e-9);
+        let long = chart(lane("rank 12 cuda 7", "compute 1234567"));
+        assert!(long.left() > 24.0 + bold_width("rank 12 cuda 7", 13.0) + text_width("compute 1234567", 12.0) + 8.0);
+        assert!(chart(lane(&"d".repeat(99), &"q".repeat(99))).left() < RIGHT / 2.0);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use super::legend::{self, Entry};
 use super::scale::{Scale, linear_ticks, tick_label};
 use super::style::picture;
-use super::svg::{Element, line, rect, text};
+use super::svg::{Element, fit, line, rect, text, text_width};
 use crate::format;
 
 const WIDTH: f64 = 900.0;
+/// Where the bars begin at least.
 const LEFT: f64 = 268.0;
 const RIGHT: f64 = 760.0;
 const STEP: f64 = 28.0;
@@ -32,7 +33,7 @@ impl Kind {
         match self {
             Self::Base => "s0",
             Self::Compute => "s2",
-            Self::Bubble => "s4",
+            Self::Bubble => "s5",
             Self::Total => "other",
         }
     }
@@ -70,8 +71,7 @@ impl Waterfall {
     /// The picture as SVG text.
     pub(crate) fn render(&self) -> String {
         let mut body = Element::new("g");
-        body.push(text(24.0, 32.0, "ink title", &self.title));
-        body.push(text(24.0, 54.0, "muted t13", &self.subtitle));
+        legend::heading(&mut body, &self.title, &self.subtitle, WIDTH);
         let used = |kind: &Kind| self.terms.iter().any(|term| term.kind == *kind);
         let entries: Vec<Entry> =
             Kind::ALL.into_iter().filter(used).map(|kind| Entry::filled(kind.class(), kind.name())).collect();
@@ -80,7 +80,7 @@ impl Waterfall {
         let steps = self.steps();
         let low = steps.iter().map(|step| step.0.min(step.1)).min().unwrap_or(0).min(0);
         let high = steps.iter().map(|step| step.0.max(step.1)).max().unwrap_or(0);
-        let scale = Scale::linear(low as f64 / 1e6, high as f64 / 1e6, (LEFT, RIGHT));
+        let scale = Scale::linear(low as f64 / 1e6, high as f64 / 1e6, (self.left(), RIGHT));
         draw_axis(&mut body, &scale, (top, bottom));
         for (index, (term, step)) in self.terms.iter().zip(&steps).enumerate() {
             let last = index + 1 == self.terms.len();
@@ -89,15 +89,21 @@ impl Waterfall {
         picture(&self.id, (WIDTH, bottom + 34.0), &self.title, &self.description()).child(body).render()
     }
 
+    /// Where the bars begin: right of the longest label.
+    fn left(&self) -> f64 {
+        self.terms.iter().map(|term| 34.0 + text_width(&term.short(), 13.0)).fold(LEFT, f64::max)
+    }
+
     /// Where each bar begins and ends.
     fn steps(&self) -> Vec<(i64, i64)> {
-        let mut reached = 0;
+        let mut reached = 0_i64;
         let step = |term: &Term| {
             if term.kind == Kind::Total {
                 return (0, term.ns);
             }
-            reached += term.ns;
-            (reached - term.ns, reached)
+            let from = reached;
+            reached = from.saturating_add(term.ns);
+            (from, reached)
         };
         self.terms.iter().map(step).collect()
     }
@@ -108,10 +114,15 @@ impl Waterfall {
 }
 
 impl Term {
+    /// The label, cut to what the chart has room for.
+    fn short(&self) -> String {
+        fit(&self.label, 13.0, 300.0)
+    }
+
     fn draw(&self, svg: &mut Element, scale: &Scale, (from, to): (i64, i64), y: f64, last: bool) {
         let (start, end) = (scale.pixel(from as f64 / 1e6), scale.pixel(to as f64 / 1e6));
         let (left, right) = (start.min(end), start.max(end));
-        svg.push(text(LEFT - 10.0, y + 13.5, "ink t13 end", &self.label));
+        svg.push(text(scale.pixels().0 - 10.0, y + 13.5, "ink t13 end", &self.short()));
         let class = format!("{} slim", self.kind.class());
         // A term too small to see keeps a mark of one pixel.
         let bar = rect(left, y, (right - left).max(1.0), BAR, &class);
@@ -137,7 +148,8 @@ fn draw_axis(svg: &mut Element, scale: &Scale, (top, bottom): (f64, f64)) {
         svg.push(line((x, top), (x, bottom), "grid"));
         svg.push(text(x, bottom + 17.0, "ink t12 middle", &tick_label(*tick, &ticks)));
     }
-    svg.push(line((LEFT, bottom), (RIGHT, bottom), "axis"));
+    let (left, right) = scale.pixels();
+    svg.push(line((left, bottom), (right, bottom), "axis"));
     svg.push(text(RIGHT + 30.0, bottom + 17.0, "muted t12", "ms"));
 }
 

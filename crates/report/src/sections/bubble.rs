@@ -61,7 +61,7 @@ fn missing(report: &Report) -> Vec<String> {
 /// The sum of the parts that are known; none where none is.
 fn bubble_ns(row: &Row) -> Option<i64> {
     let parts = PARTS.iter().filter_map(|(stem, _)| row.int(&format!("{stem}_ns")));
-    parts.fold(None, |sum: Option<i64>, part| Some(sum.unwrap_or(0) + part))
+    parts.fold(None, |sum: Option<i64>, part| Some(sum.unwrap_or(0).saturating_add(part)))
 }
 
 /// Milliseconds and share of one part.

@@ -45,9 +45,11 @@ struct Line {
 const CONTENDED: f64 = 1.05;
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
-    let row = report.subject().and_then(|run| run.metric("comparison").first());
+    let unverified = report.unverified();
+    // What compares wrong outputs is no comparison.
+    let row = report.of_pair("comparison").first().filter(|_| unverified.is_none());
     let values = Values {
-        claim: claim(report, row),
+        claim: unverified.unwrap_or_else(|| claim(report, row)),
         comparison: row.map(comparison),
         order: report
             .subject()
@@ -68,9 +70,7 @@ fn claim(report: &Report, row: Option<&Row>) -> String {
         return format!("{name}: median iteration {median}. A single run carries no comparison.");
     }
     let Some(row) = row else {
-        return "No claim: `metrics/comparison.parquet` is not in the optimized run; `proftool analyze --artifacts DIR` \
-                on the pair computes it."
-            .to_owned();
+        return format!("**No claim**: {}.", subject.missing("comparison").unwrap_or_default());
     };
     let ratio = format::or_absent(row.float("speedup_ratio"), format::factor);
     let reason = row.text("reason").map_or_else(String::new, |reason| format!(" ({})", format::plain(reason)));

@@ -6,7 +6,7 @@ use super::{Built, Picture};
 use crate::charts::waterfall::{Kind, Term, Waterfall, signed};
 use crate::error::Error;
 use crate::format;
-use crate::run::{Report, Row};
+use crate::run::{Report, Row, sum};
 
 #[derive(Serialize)]
 struct Values {
@@ -28,18 +28,14 @@ struct Line {
 }
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
-    let Some(run) = report.subject() else { return Ok(None) };
-    let missing = run.missing("losses");
     // Only a pair has losses to compare; a single run is not told that something is missing.
-    if missing.is_some() && !report.is_pair() {
-        return Ok(None);
-    }
+    let Some(run) = report.subject().filter(|_| report.is_pair()) else { return Ok(None) };
     let (references, terms): (Vec<&Row>, Vec<&Row>) =
-        run.metric("losses").iter().partition(|row| row.text("kind") == Some("reference"));
+        report.of_pair("losses").iter().partition(|row| row.text("kind") == Some("reference"));
     let svg = chart(&terms, run.label()).render();
     let picture = (!terms.is_empty()).then(|| Picture { file: "losses.svg".to_owned(), svg });
     let values = Values {
-        missing,
+        missing: run.missing("losses"),
         picture: picture.as_ref().map(|picture| picture.file.clone()),
         rows: terms.iter().map(|row| line(row)).collect(),
         total: format!("{} ms", format::milliseconds(total_ns(&terms))),
@@ -49,7 +45,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
 }
 
 fn total_ns(rows: &[&Row]) -> i64 {
-    rows.iter().filter_map(|row| row.int("ns")).sum()
+    sum(rows.iter().filter_map(|row| row.int("ns")))
 }
 
 /// `fill_drain` as a reader writes it.

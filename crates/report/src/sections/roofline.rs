@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Built, Picture};
 use crate::error::Error;
 use crate::format;
-use crate::run::{Report, Row, Run};
+use crate::run::{Report, Row, Run, sum};
 use crate::views;
 
 /// Families beyond this are in `metrics/roofline.parquet` only.
@@ -107,12 +107,13 @@ fn limiters(rows: &[&Row]) -> Vec<String> {
 }
 
 fn limiter(phase: &str, rows: &[&Row]) -> String {
-    let total: i64 = rows.iter().filter_map(|row| row.int("time_ns")).sum();
+    let total = sum(rows.iter().filter_map(|row| row.int("time_ns")));
     let most = |column: &str| {
         let mut time: BTreeMap<&str, i64> = BTreeMap::new();
         for row in rows {
             if let Some(name) = row.text(column) {
-                *time.entry(name).or_default() += row.int("time_ns").unwrap_or(0);
+                let ns: &mut i64 = time.entry(name).or_default();
+                *ns = ns.saturating_add(row.int("time_ns").unwrap_or(0));
             }
         }
         time.into_iter().max_by_key(|(_, ns)| *ns)
@@ -142,8 +143,8 @@ fn limiter_words(rows: &[&Row], limiter: &str, bandwidth: &str) -> String {
 
 fn bound_share(rows: &[&Row], column: &str) -> String {
     let pairs = rows.iter().filter_map(|row| Some((row.int(column)?, row.int("time_ns")?)));
-    let (bound, time) = pairs.fold((0, 0), |sum, pair| (sum.0 + pair.0, sum.1 + pair.1));
-    format::or_absent((time > 0).then(|| bound as f64 / time as f64), format::percent)
+    let (bound, time) = pairs.fold((0.0, 0.0), |sum, pair| (sum.0 + pair.0 as f64, sum.1 + pair.1 as f64));
+    format::or_absent((time > 0.0).then(|| bound / time), format::percent)
 }
 
 /// Points above a roof are named, never clipped.

@@ -1,5 +1,6 @@
 //! What the roofline shows of a run: families pooled over equal devices, and the roofs that their bounds use.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proftool_trace::frame::{bools, floats, ints, texts};
@@ -11,7 +12,7 @@ use crate::charts::roofline::{Roof, Roofline, Source};
 use crate::charts::style::Ink;
 use crate::error::Error;
 use crate::format;
-use crate::run::{Row, Run, file_stem};
+use crate::run::{Row, Run, file_stem, sum};
 
 /// More families without FLOP than this make the lane unreadable; the table has all of them.
 const MOST_TRAFFIC: usize = 6;
@@ -50,6 +51,22 @@ impl Ceiling {
                 let level = level.to_ascii_uppercase();
                 level == "DRAM" || level.starts_with("HBM")
             })
+    }
+
+    /// Whether it writes around the cache that it is listed under, so that it is no limit of that cache.
+    pub(crate) fn is_around_its_cache(&self) -> bool {
+        self.kind == "bandwidth" && self.level.is_some() && !self.is_memory() && self.name.ends_with("_nt")
+    }
+
+    /// Place in a list: compute first, then the levels from the innermost to the memory.
+    pub(crate) fn rank(&self) -> u32 {
+        let level = self.level.as_deref().unwrap_or_default();
+        match level.strip_prefix('L').and_then(|number| number.parse::<u32>().ok()) {
+            _ if self.kind == "compute" => 0,
+            Some(number) => number.clamp(1, 98),
+            None if self.is_memory() => 99,
+            None => 100,
+        }
     }
 }
 
@@ -96,19 +113,24 @@ struct Pool {
 impl Pool {
     fn add(&mut self, row: &Row) {
         let time = row.int("time_ns").unwrap_or(0);
-        self.time_ns += time;
-        self.flop += row.int("flop").unwrap_or(0);
-        self.bytes += row.int("dram_bytes").unwrap_or(0);
-        self.bound_ns += row.int("bound_ns").unwrap_or(0);
-        self.launches += row.int("launches").unwrap_or(0);
+        let parts = [&mut self.time_ns, &mut self.flop, &mut self.bytes, &mut self.bound_ns, &mut self.launches];
+        for (part, column) in parts.into_iter().zip(["time_ns", "flop", "dram_bytes", "bound_ns", "launches"]) {
+            *part = part.saturating_add(row.int(column).unwrap_or(0));
+        }
         if let Some(limiter) = row.text("limiter") {
-            *self.limiters.entry(limiter.to_owned()).or_default() += time;
+            add(&mut self.limiters, limiter.to_owned(), time);
         }
     }
 
     fn efficiency(&self) -> Option<f64> {
         (self.bound_ns > 0 && self.time_ns > 0).then(|| self.bound_ns as f64 / self.time_ns as f64)
     }
+}
+
+/// Adds to the total of a key, without overflow on hostile values.
+fn add<K: Ord>(totals: &mut BTreeMap<K, i64>, key: K, value: i64) {
+    let total = totals.entry(key).or_default();
+    *total = total.saturating_add(value);
 }
 
 /// The rows of the first window set: with several windows the same work would be drawn several times.
@@ -133,13 +155,13 @@ pub(crate) fn view(run: &Run, suffix: &str) -> Result<Option<Roofline>, Error> {
         let name = row.text("name").unwrap_or("unnamed").to_owned();
         pools.entry((name, row.text("phase").unwrap_or_default().to_owned())).or_default().add(row);
     }
-    let all_ns: i64 = pools.values().map(|pool| pool.time_ns).sum();
+    let all_ns = sum(pools.values().map(|pool| pool.time_ns));
     let mut points: Vec<Point> = pools.iter().filter_map(|(key, pool)| point(key, pool, all_ns)).collect();
     // The families that cost most get the best places for their labels.
     points.sort_by(|a, b| b.time_ratio.total_cmp(&a.time_ratio));
     let mut traffic: Vec<(i64, Traffic)> =
         pools.iter().filter_map(|(key, pool)| Some((pool.time_ns, lane_row(key, pool)?))).collect();
-    traffic.sort_by_key(|(time, _)| -time);
+    traffic.sort_by_key(|(time, _)| Reverse(*time));
     let more = traffic.len().saturating_sub(MOST_TRAFFIC);
     let precision = precision(&rows);
     Ok(Some(Roofline {
@@ -164,10 +186,10 @@ struct Shown {
 fn main_devices(run: &Run, rows: &[&Row]) -> Shown {
     let mut time: BTreeMap<i64, i64> = BTreeMap::new();
     for row in rows {
-        *time.entry(row.int("device").unwrap_or(0)).or_default() += row.int("time_ns").unwrap_or(0);
+        add(&mut time, row.int("device").unwrap_or(0), row.int("time_ns").unwrap_or(0));
     }
     let probed = |number: i64| run.artifact.manifest.devices.iter().find(|device| device.device == number);
-    let busiest = time.iter().max_by_key(|(number, ns)| (**ns, -**number)).map_or(0, |(number, _)| *number);
+    let busiest = time.iter().max_by_key(|(number, ns)| (**ns, Reverse(**number))).map_or(0, |(number, _)| *number);
     let like = |number: &i64| match (probed(*number), probed(busiest)) {
         (Some(one), Some(other)) => one.kind == other.kind && one.name == other.name,
         _ => *number == busiest,
@@ -186,7 +208,7 @@ fn precision(rows: &[&Row]) -> Option<String> {
     let mut time: BTreeMap<&str, i64> = BTreeMap::new();
     for row in rows {
         if let Some(precision) = row.text("precision") {
-            *time.entry(precision).or_default() += row.int("time_ns").unwrap_or(0);
+            add(&mut time, precision, row.int("time_ns").unwrap_or(0));
         }
     }
     time.into_iter().max_by_key(|(_, ns)| *ns).map(|(precision, _)| precision.to_owned())

@@ -42,11 +42,14 @@ pub(crate) fn view(run: &Run, suffix: &str) -> Result<Option<Timeline>, Error> {
     };
     let blocks = blocks(run, &pass)?;
     let (window, name) = match representative(&blocks) {
-        Some((index, block)) => (block, format!("Block {index} of {}, the one of median length", blocks.len())),
+        Some((index, block)) => {
+            (block, format!("Block {index} of 0 to {}, the one of median length", blocks.len() - 1))
+        }
         None => ((first, last), "Whole trace (no measured blocks are marked)".to_owned()),
     };
     let simulated = activities.iter().any(|activity| activity.simulated);
-    let mut panels = vec![Panel { title: format!("{name}: {}", format::duration(window.1 - window.0)), window }];
+    let length = format::duration(window.1.saturating_sub(window.0));
+    let mut panels = vec![Panel { title: format!("{name}: {length}"), window }];
     panels.extend(close_up(&activities, window));
     Ok(Some(Timeline {
         id: format!("timeline{}", file_stem(suffix)),
@@ -64,7 +67,8 @@ pub(crate) fn view(run: &Run, suffix: &str) -> Result<Option<Timeline>, Error> {
 fn notes(pass: &str, simulated: bool) -> Vec<String> {
     let mut notes = vec![format!(
         "Busy = length of the union of the queue's kernel, copy, set and graph rows in the window / window; \
-         synchronisation rows are not drawn. Source: tables/activities, pass {pass}. Gaps below half a pixel are joined."
+         synchronisation rows are not drawn. Source: tables/activities, pass {pass}, which the metrics read as well. Gaps \
+         below half a pixel are joined."
     )];
     if simulated {
         notes.push("Some copies are modelled: paced at a stated link rate while no core is used.".to_owned());
@@ -72,13 +76,10 @@ fn notes(pass: &str, simulated: bool) -> Vec<String> {
     notes
 }
 
-/// The pass with the most activities: the one that observed the timeline.
+/// The pass that the metrics read as well: that of the first activity.
 fn timeline_pass(run: &Run) -> Result<Option<String>, Error> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for pass in texts(run.tables.get(&ACTIVITIES), "pass")?.into_iter().flatten() {
-        *counts.entry(pass).or_default() += 1;
-    }
-    Ok(counts.into_iter().max_by_key(|(_, count)| *count).map(|(pass, _)| pass))
+    let first = texts(&run.tables.get(&ACTIVITIES).head(Some(1)), "pass")?;
+    Ok(first.into_iter().flatten().next())
 }
 
 fn queue_roles(run: &Run, pass: &str) -> Result<BTreeMap<QueueKey, String>, Error> {
@@ -117,9 +118,9 @@ fn activities(run: &Run, pass: &str, roles: &BTreeMap<QueueKey, String>) -> Resu
     let simulated = bools(frame, "simulated")?;
     let mut found = Vec::with_capacity(ids.len());
     for row in 0..ids.len() {
-        let (Some(start_ns), Some(end_ns), Some(kind)) = (starts[row], ends[row], kinds[row].as_deref()) else {
-            continue;
-        };
+        let (Some(start_ns), Some(end_ns)) = (starts[row], ends[row]) else { continue };
+        // As the metrics read it: no kind is a kernel, and a clock that stepped back makes no negative length.
+        let (end_ns, kind) = (end_ns.max(start_ns), kinds[row].as_deref().unwrap_or("kernel"));
         if passes[row].as_deref() != Some(pass) || kind == "sync" {
             continue;
         }
@@ -162,11 +163,13 @@ fn span_name(name: &str, phase: Option<&str>, micro_batch: Option<i64>) -> Strin
     }
 }
 
-/// The measured blocks: ranges named `block` of the domain that the built-in targets use.
+/// The measured blocks, by the rule of the metrics: ranges named `block` of the domain that the built-in targets use, of
+/// the first rank that marks any (one clock is shared by all ranks of a pass).
 fn blocks(run: &Run, pass: &str) -> Result<Vec<Interval>, Error> {
     let frame = run.tables.get(&RANGES);
     let (passes, names, domains) = (texts(frame, "pass")?, texts(frame, "name")?, texts(frame, "domain")?);
     let (starts, ends) = (ints(frame, "start_ns")?, ints(frame, "end_ns")?);
+    let ranks = ints(frame, "rank")?;
     let of_block = |row: &usize| {
         let name = names[*row].as_deref().unwrap_or_default();
         let named = name
@@ -174,18 +177,33 @@ fn blocks(run: &Run, pass: &str) -> Result<Vec<Interval>, Error> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':', '/', '_', '-']));
         named && passes[*row].as_deref() == Some(pass) && domains[*row].as_deref() == Some("proftool")
     };
-    let mut found: Vec<Interval> =
-        (0..names.len()).filter(of_block).filter_map(|row| Some((starts[row]?, ends[row]?))).collect();
-    found.retain(|(start, end)| start < end);
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    let marked: Vec<(Option<i64>, Interval)> =
+        (0..names.len()).filter(of_block).filter_map(|row| Some((ranks[row], (starts[row]?, ends[row]?)))).collect();
+    let first = marked.iter().map(|(rank, _)| *rank).min();
+    Ok(disjoint(marked.into_iter().filter(|(rank, _)| Some(*rank) == first).map(|(_, block)| block).collect()))
+}
+
+/// Blocks that touch stay apart; where any overlap (damaged data), all that touch or overlap merge.
+fn disjoint(mut blocks: Vec<Interval>) -> Vec<Interval> {
+    blocks.retain(|(start, end)| start < end);
+    blocks.sort_unstable();
+    if blocks.windows(2).all(|pair| pair[1].0 >= pair[0].1) {
+        return blocks;
+    }
+    let mut merged: Vec<Interval> = Vec::with_capacity(blocks.len());
+    for (start, end) in blocks {
+        match merged.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
 }
 
 /// The block of median length (the lower of the middle two), with its number.
 fn representative(blocks: &[Interval]) -> Option<(usize, Interval)> {
     let mut order: Vec<(usize, Interval)> = blocks.iter().copied().enumerate().collect();
-    order.sort_by_key(|(index, (start, end))| (end - start, *index));
+    order.sort_by_key(|(index, (start, end))| (end.saturating_sub(*start), *index));
     order.get(order.len().saturating_sub(1) / 2).copied()
 }
 
@@ -203,7 +221,7 @@ fn close_up(activities: &[Activity], window: Interval) -> Option<Panel> {
     let (step, whole) = steps.iter().nth(steps.len() / 2)?;
     // Streamed iterations overlap: the panel shows the whole of one, and what runs beside it.
     let whole = (whole.0.max(window.0), whole.1.min(window.1));
-    let (start, end) = (format::milliseconds(whole.0 - window.0), format::milliseconds(whole.1 - window.0));
+    let [start, end] = [whole.0, whole.1].map(|at| format::milliseconds(at.saturating_sub(window.0)));
     let title = format!("Iteration {step} of that block, from {start} to {end} ms of it");
     (whole.0 < whole.1).then_some(Panel { title, window: whole })
 }
@@ -256,6 +274,18 @@ mod tests {
         assert_eq!(representative(&[(0, 30), (40, 50), (60, 80)]), Some((2, (60, 80))));
         assert_eq!(representative(&[(0, 30), (40, 50)]), Some((1, (40, 50))));
         assert_eq!(representative(&[]), None);
+    }
+
+    #[test]
+    fn a_block_of_hostile_length_is_the_longest() {
+        assert_eq!(representative(&[(i64::MIN, i64::MAX), (0, 5)]), Some((1, (0, 5))));
+    }
+
+    #[test]
+    fn blocks_that_touch_stay_apart_and_blocks_that_overlap_merge() {
+        assert_eq!(disjoint(vec![(10, 20), (0, 10), (5, 5)]), [(0, 10), (10, 20)]);
+        assert_eq!(disjoint(vec![(0, 10), (5, 20), (20, 30), (40, 50)]), [(0, 30), (40, 50)]);
+        assert_eq!(disjoint(vec![(0, 10), (0, 10)]), [(0, 10)]);
     }
 
     #[test]

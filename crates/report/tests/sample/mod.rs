@@ -26,14 +26,75 @@ pub(crate) fn pair(parent: &Path) -> [Artifact; 2] {
 /// One run; `metrics` are written only when asked for.
 pub(crate) fn run_without_metrics(parent: &Path, role: &str) -> Artifact {
     let draft = Draft::create(parent, &format!("20260131T120000Z-{role}_pipeline_parallelism-cpu-example-2c")).unwrap();
-    tables(role).write(&draft.tables_dir()).unwrap();
-    draft.finish(manifest(role)).unwrap()
+    let tables = tables(role).write(&draft.tables_dir()).unwrap();
+    draft.finish(Manifest { tables, ..manifest(role) }).unwrap()
 }
 
 fn run(parent: &Path, role: &str) -> Artifact {
     let artifact = run_without_metrics(parent, role);
     metrics(&artifact, role);
     artifact
+}
+
+/// A run of one pass with activities and a block at the ends of the type.
+pub(crate) fn run_with_hostile_times(parent: &Path) -> Artifact {
+    let spans = [(i64::MIN, i64::MAX), (i64::MIN, i64::MIN + 5), (i64::MAX - 5, i64::MAX), (0, -7)];
+    let mut tables = Tables::default();
+    tables.set(&ACTIVITIES, kernels(&spans.map(|span| ("host", span)))).unwrap();
+    let work = |rows: usize| {
+        let ids = || (0..rows as i64).map(Some);
+        vec![int_column("activity", ids()), int_column("step", ids())]
+    };
+    tables.set(&WORK, frame(&WORK, spans.len(), work(spans.len()))).unwrap();
+    tables.set(&RANGES, marks(&[("host", 0, (i64::MIN, i64::MAX))])).unwrap();
+    finish(parent, &tables)
+}
+
+/// A run of two passes: the second has more activities; the first marks one block on rank 0 and others on rank 1.
+pub(crate) fn run_with_two_passes(parent: &Path) -> Artifact {
+    let mut tables = Tables::default();
+    tables.set(&ACTIVITIES, kernels(&[("first", (5, 9)), ("second", (1, 2)), ("second", (3, 4))])).unwrap();
+    let marked = [("first", 1, (0, 3)), ("first", 0, (0, 10)), ("first", 1, (4, 9)), ("second", 0, (0, 1))];
+    tables.set(&RANGES, marks(&marked)).unwrap();
+    finish(parent, &tables)
+}
+
+fn finish(parent: &Path, tables: &Tables) -> Artifact {
+    let draft = Draft::create(parent, "20260131T120000Z-odd-cpu-example-2c").unwrap();
+    let tables = tables.write(&draft.tables_dir()).unwrap();
+    draft.finish(Manifest { tables, ..manifest("baseline") }).unwrap()
+}
+
+/// Kernels of device 0, queue 0, by pass.
+fn kernels(rows: &[(&'static str, (i64, i64))]) -> DataFrame {
+    let columns = vec![
+        texts("pass", rows, |row| row.0),
+        ints("rank", rows, |_| 0),
+        int_column("id", (0..rows.len() as i64).map(Some)),
+        ints("device", rows, |_| 0),
+        ints("queue", rows, |_| 0),
+        texts("kind", rows, |_| "kernel"),
+        texts("name", rows, |_| "gemm"),
+        ints("start_ns", rows, |row| row.1.0),
+        ints("end_ns", rows, |row| row.1.1),
+        bool_column("simulated", vec![Some(false); rows.len()]),
+    ];
+    build(&ACTIVITIES, columns).unwrap()
+}
+
+/// Ranges named `block`: pass, rank, start and end.
+fn marks(rows: &[(&'static str, i64, (i64, i64))]) -> DataFrame {
+    let columns = vec![
+        texts("pass", rows, |row| row.0),
+        ints("rank", rows, |row| row.1),
+        int_column("id", (0..rows.len() as i64).map(Some)),
+        texts("domain", rows, |_| "proftool"),
+        texts("name", rows, |_| "block"),
+        texts("style", rows, |_| "start_end"),
+        ints("start_ns", rows, |row| row.2.0),
+        ints("end_ns", rows, |row| row.2.1),
+    ];
+    build(&RANGES, columns).unwrap()
 }
 
 fn manifest(role: &str) -> Manifest {

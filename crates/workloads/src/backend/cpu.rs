@@ -26,8 +26,18 @@ pub(crate) struct Setup {
     pub(crate) arch: String,
     /// The link between every two devices, and inside one.
     pub(crate) link: Link,
-    /// Operations that will be recorded, at most.
-    pub(crate) operations: usize,
+    /// What will be recorded, at most.
+    pub(crate) room: Room,
+}
+
+/// How many records the operations of a run need, at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Operations of each queue.
+    pub(crate) operations: BTreeMap<QueueName, usize>,
+    pub(crate) dependencies: usize,
+    pub(crate) calls: usize,
+    pub(crate) ranges: usize,
 }
 
 /// The devices of a session and the host's side of their queues.
@@ -37,6 +47,8 @@ pub(crate) struct Devices {
     waits: BTreeMap<QueueName, Vec<i64>>,
     last: BTreeMap<QueueName, i64>,
     host: ThreadBuffer,
+    /// Whether what happens now is recorded.
+    recording: bool,
     names: CallNames,
     /// The session's recorder.
     pub(crate) recorder: Recorder,
@@ -56,11 +68,12 @@ impl Devices {
     /// Starts the queues of every device.
     pub(crate) fn start(setup: &Setup) -> Result<Self, Error> {
         let recorder = Recorder::new(head(setup));
-        let capacity = Capacity { operations: setup.operations, dependencies: 0, calls: 0, ranges: 0 };
         let mut queues = BTreeMap::new();
         for (device, &core) in setup.cores.iter().enumerate() {
             for (number, role) in ROLES.into_iter().enumerate() {
                 let thread = (1 + device * ROLES.len() + number) as i64;
+                let operations = setup.room.operations.get(&(device, role)).copied().unwrap_or(0);
+                let capacity = Capacity { operations, dependencies: 0, calls: 0, ranges: 0 };
                 let buffer = recorder.thread(thread, capacity);
                 queues.insert((device, role), Queue::start(device, number, role, core, buffer)?);
             }
@@ -72,8 +85,17 @@ impl Devices {
             wait: recorder.intern("queue_wait_event"),
             synchronize: recorder.intern("queue_synchronize"),
         };
-        let host = recorder.thread(0, host_capacity(setup.operations));
-        Ok(Self { queues, waits: BTreeMap::new(), last: BTreeMap::new(), host, names, recorder })
+        let Room { dependencies, calls, ranges, .. } = setup.room;
+        let host = recorder.thread(0, Capacity { operations: 0, dependencies, calls, ranges });
+        let (waits, last) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { queues, waits, last, host, recording: true, names, recorder })
+    }
+
+    /// Records what follows, or does not. The queues are drained.
+    pub(crate) fn set_recording(&mut self, recording: bool) {
+        self.recording = recording;
+        // No record may refer to an activity that has none.
+        self.last.clear();
     }
 
     fn queue(&self, name: QueueName) -> &Queue {
@@ -87,7 +109,10 @@ impl Devices {
         let result = work(self, id);
         let (device, queue) = (queue.0 as i64, self.queue(queue).number as i64);
         let end_ns = self.host.now_ns();
-        self.host.call(&Call { id, api: Api::Runtime, name, start_ns, end_ns, device, queue, target_event: target });
+        if self.recording {
+            let api = Api::Runtime;
+            self.host.call(&Call { id, api, name, start_ns, end_ns, device, queue, target_event: target });
+        }
         result
     }
 
@@ -100,14 +125,15 @@ impl Devices {
         self.depend(id, &waits, DependencyKind::Event);
         let launched = ticket.clone();
         self.call(name, queue, ABSENT, |this, call| {
-            this.queue(queue).push(Item::Run(Box::new(Launch { work, label, id, call, ticket: launched })));
+            let launch = Launch { work, label, id, call, ticket: launched, recorded: this.recording };
+            this.queue(queue).push(Item::Run(Box::new(launch)));
         });
         self.last.insert(queue, id);
         (id, ticket)
     }
 
     fn depend(&mut self, activity: i64, on: &[i64], kind: DependencyKind) {
-        for &depends_on in on {
+        for &depends_on in on.iter().filter(|_| self.recording) {
             self.host.dependency(&Dependency { activity, depends_on, kind, inferred: false });
         }
     }
@@ -142,15 +168,15 @@ impl Devices {
         names.into_iter().try_for_each(|name| self.synchronize(name))
     }
 
-    /// CPU time that the compute queues have used since they started. The queues are drained.
-    pub(crate) fn compute_cpu_ns(&self) -> Result<i64, Error> {
-        let mut sum = 0;
-        for queue in self.queues.iter().filter(|((_, role), _)| *role == Role::Compute).map(|(_, queue)| queue) {
+    /// CPU time that each device's compute queue has used since it started. The queues are drained.
+    pub(crate) fn compute_cpu_ns(&self) -> Result<Vec<i64>, Error> {
+        let compute = self.queues.iter().filter(|((_, role), _)| *role == Role::Compute);
+        let cpu_ns = |queue: &Queue| {
             let (reply, answer) = mpsc::channel();
             queue.push(Item::CpuTime(reply));
-            sum += answer.recv().map_err(|_| queue.stopped())?;
-        }
-        Ok(sum)
+            answer.recv().map_err(|_| queue.stopped())
+        };
+        compute.map(|(_, queue)| cpu_ns(queue)).collect()
     }
 
     /// Nanoseconds since the session start.
@@ -171,12 +197,6 @@ impl Devices {
         drop(self);
         recorder
     }
-}
-
-/// Room for what the host does about `operations` operations: three calls and eight dependencies each at most, on
-/// average far fewer.
-fn host_capacity(operations: usize) -> Capacity {
-    Capacity { operations: 0, dependencies: operations * 8, calls: operations * 4 + 4096, ranges: 4096 }
 }
 
 fn head(setup: &Setup) -> Head {

@@ -15,4 +15,5 @@ pub(crate) use pacing::Link;
 pub(crate) use queue::Role;
 #[cfg(test)]
 pub(crate) use system::thread_cpu_ns;
+pub(crate) use system::{advise_huge_pages, pin};
 pub(crate) use work::{Buffer, Fault, Label, Ticket, Work, buffer, read, write};

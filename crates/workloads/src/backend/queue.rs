@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use proftool_tracer::{CopyKind, Operation, OperationKind, ThreadBuffer};
 
 use super::event::Event;
-use super::system::{prefer_prompt_wakeups, thread_cpu_ns};
+use super::system::{pin, prefer_prompt_wakeups, thread_cpu_ns};
 use super::work::{Label, Ticket, Work};
 use crate::Error;
 use crate::kernels::Scratch;
@@ -52,6 +52,8 @@ pub(crate) struct Launch {
     pub(crate) id: i64,
     pub(crate) call: i64,
     pub(crate) ticket: Ticket,
+    /// Whether it is recorded: a warm-up's operations are not.
+    pub(crate) recorded: bool,
 }
 
 /// The sending end of a queue.
@@ -101,7 +103,7 @@ impl Queue {
         let run = move || {
             if role == Role::Compute {
                 // A refusal (a core outside the process's set) leaves the thread unpinned, which the contention ratio shows.
-                core_affinity::set_for_current(core_affinity::CoreId { id: core });
+                let _ = pin(core);
             } else {
                 prefer_prompt_wakeups();
             }
@@ -188,7 +190,9 @@ impl Worker {
         let start_ns = self.buffer.now_ns();
         launch.work.run(&mut self.scratch);
         let end_ns = self.buffer.now_ns();
-        self.buffer.operation(&self.describe(launch, start_ns, end_ns));
+        if launch.recorded {
+            self.buffer.operation(&self.describe(launch, start_ns, end_ns));
+        }
         launch.ticket.set(start_ns, end_ns);
     }
 

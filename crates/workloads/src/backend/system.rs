@@ -1,5 +1,41 @@
 //! What the backend asks of the operating system. Refusals cost timing precision, never correctness.
 
+use std::io;
+use std::mem::MaybeUninit;
+
+/// CPUs that the system's fixed set can name; a number beyond it is outside the array behind it.
+const CPU_SET: usize = 1024;
+
+/// Binds the calling thread to a CPU.
+///
+/// # Errors
+/// When the number is beyond the system's set, or the process may not use that CPU.
+pub(crate) fn pin(core: usize) -> io::Result<()> {
+    if core >= CPU_SET {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    if core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Asks for huge pages behind `memory`, which has not been written yet. A refusal (a kernel without them) costs speed only.
+pub(crate) fn advise_huge_pages<T>(memory: &mut [MaybeUninit<T>]) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let start = memory.as_mut_ptr() as usize;
+        let (first, end) = (start.next_multiple_of(PAGE), start + size_of_val(memory));
+        if first < end {
+            // SAFETY: the range lies inside the exclusively borrowed memory, and the advice changes no contents.
+            unsafe { libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = memory;
+}
+
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub(crate) fn monotonic_ns() -> i64 {
     clock_ns(libc::CLOCK_MONOTONIC)
@@ -67,4 +103,17 @@ fn set_slice_ns(slice_ns: u64) {
     let attr = SchedAttr { size: size_of::<SchedAttr>() as u32, nice, runtime: slice_ns, ..SchedAttr::default() };
     // SAFETY: `attr` is a valid sched_attr of the stated size; 0 names the calling thread, and flags are 0.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_that_does_not_exist_is_refused_however_large_its_number() {
+        for absent in [1000, 1024, 100_000] {
+            let refused = std::thread::spawn(move || pin(absent).is_err()).join();
+            assert!(refused.expect("no panic"), "{absent}");
+        }
+    }
 }

@@ -12,9 +12,11 @@ use crate::kernels::{self, Activation, Attention, Linear, Scratch, Weights};
 /// undefined behaviour.
 pub(crate) type Buffer = Arc<RwLock<Vec<f32>>>;
 
-/// A buffer of that many zeros.
+/// A buffer of that many values, none of them a number: what is read before it was written shows in the outputs. Every
+/// page is written here, before a block starts; zeros would come from the system untouched, and each page's first use
+/// would be a page fault inside an operation.
 pub(crate) fn buffer(values: usize) -> Buffer {
-    Arc::new(RwLock::new(vec![0.0; values]))
+    Arc::new(RwLock::new(vec![f32::NAN; values]))
 }
 
 /// Reads a buffer.

@@ -1,14 +1,16 @@
 //! Memory that the trials walk: aligned, and written before it is read.
 //!
-//! The pages are those that any large allocation gets by default: huge ones are not asked for, since a roof on huge pages
-//! is one that programs on the default pages cannot reach (docs/ceilings.md has the difference).
+//! Huge pages are asked for, as the targets do for the weights that they stream: on others the roof would lie below what
+//! they reach (docs/ceilings.md has the difference).
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::Error;
+use crate::backend::advise_huge_pages;
 
-/// Alignment of an arena: that of a huge page, so that a system which gives them unasked can.
+/// Alignment of an arena: that of a huge page.
 const ALIGNMENT: usize = 2 << 20;
 
 /// An aligned anonymous mapping.
@@ -38,6 +40,8 @@ impl Arena {
         }
         let start = mapping.cast::<u8>();
         let start = start.wrapping_add(start.align_offset(ALIGNMENT));
+        // SAFETY: the mapping above holds `bytes` from `start` on, and nothing else refers to it yet.
+        advise_huge_pages(unsafe { std::slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), bytes) });
         Ok(Self { mapping, mapped, start, bytes })
     }
 

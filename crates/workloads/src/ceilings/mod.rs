@@ -46,6 +46,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A thread could not be started.
+    #[error("cannot start a thread for the trials: {0} (hint: raise the limit of processes, `ulimit -u`)")]
+    Thread(#[source] io::Error),
     /// The buffers could not be had.
     #[error(
         "cannot reserve {bytes} bytes for the bandwidth trials: {source} (hint: raise the memory limit of the process)"

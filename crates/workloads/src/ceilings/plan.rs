@@ -87,6 +87,7 @@ impl Row {
 }
 
 /// Every row: each arithmetic kernel, and each memory kernel at each level that the shape has, on one core and on all.
+/// No row of the L3 where the working sets of its cores, each larger than an L2, do not fit it together.
 pub(super) fn rows(shape: &Shape) -> Vec<Row> {
     let mut cores = vec![1, shape.cores.len()];
     cores.dedup();
@@ -97,7 +98,8 @@ pub(super) fn rows(shape: &Shape) -> Vec<Row> {
     for level in levels {
         kernels.extend(streams().into_iter().map(|kernel| Kernel::Stream(kernel, level)));
     }
-    kernels.into_iter().flat_map(|kernel| cores.iter().map(move |&cores| Row { kernel, cores })).collect()
+    let all = kernels.into_iter().flat_map(|kernel| cores.iter().map(move |&cores| Row { kernel, cores }));
+    all.filter(|row| row.level().is_none_or(|level| shape.fits(level, row.cores))).collect()
 }
 
 /// Arrays of one thread: bytes of each, and the distance of their starts.
@@ -127,14 +129,14 @@ impl Shape {
 
     /// Arrays of each of `cores` threads for `op` at `level`.
     ///
-    /// L1, L2: half of the cache for all arrays together. L3: a quarter, but more than twice the L2, and together half
-    /// of the L3 when its cores run at once. DRAM: four times the L3 for all arrays of all threads that share it.
+    /// L1, L2: half of the cache for all arrays together. L3: a quarter, and together half of the L3 when its cores run
+    /// at once, but more than the L2. DRAM: four times the L3 for all arrays of all threads that share it.
     pub(super) fn arrays(&self, level: Level, op: Op, cores: usize) -> Arrays {
         let active = self.sharers().min(cores);
         let bytes = match level {
             Level::L1 => power_of_two(self.l1_bytes / 2),
             Level::L2 => power_of_two(self.l2_bytes / 2),
-            Level::L3 => power_of_two((self.l3_bytes / 4).min(self.l3_bytes / 2 / active).max(self.l2_bytes * 2)),
+            Level::L3 => self.l3_share(active),
             Level::Dram => {
                 let all = (4 * self.last_level_bytes()).max(DRAM_FLOOR);
                 let bytes = all.div_ceil(active * op.arrays()).next_multiple_of(GRAIN);
@@ -143,6 +145,19 @@ impl Shape {
         };
         let bytes = bytes / op.arrays().next_power_of_two();
         Arrays { bytes, stride: bytes, wraps: true }
+    }
+
+    /// Whether the working sets of `cores` threads together lie in `level`: only an L3 can be too small.
+    fn fits(&self, level: Level, cores: usize) -> bool {
+        let active = self.sharers().min(cores);
+        level != Level::L3 || self.l3_share(active) * active <= self.l3_bytes
+    }
+
+    /// Working set of each of `active` threads that share an L3. Three arrays take only three quarters of it, which must
+    /// still be more than the L2.
+    fn l3_share(&self, active: usize) -> usize {
+        let least = (self.l2_bytes / 3 * 4 + 4).next_power_of_two();
+        power_of_two((self.l3_bytes / 4).min(self.l3_bytes / 2 / active)).max(least)
     }
 
     /// Bytes that a thread needs for all rows that `cores` threads run.
@@ -171,7 +186,14 @@ mod tests {
 
     #[test]
     fn working_sets_lie_inside_their_level_and_outside_the_one_before() {
-        for (l1, l2, l3, sharers) in [(32, 512, 32 << 10, 8), (48, 2048, 105 << 10, 2), (64, 1024, 32 << 10, 64)] {
+        let shapes = [
+            (32, 512, 32 << 10, 8),
+            (48, 2048, 105 << 10, 2),
+            (64, 1024, 32 << 10, 64),
+            (48, 1280, 54 << 10, 36),
+            (48, 2048, 6 << 10, 2),
+        ];
+        for (l1, l2, l3, sharers) in shapes {
             let cores = (0..sharers).collect();
             let shape =
                 Shape { l1_bytes: l1 << 10, l2_bytes: l2 << 10, l3_bytes: l3 << 10, cores_per_l3: sharers, cores };
@@ -180,7 +202,9 @@ mod tests {
                     let all = |level| shape.arrays(level, op, cores).bytes * op.arrays();
                     assert!(all(Level::L1) <= shape.l1_bytes);
                     assert!(all(Level::L2) > shape.l1_bytes && all(Level::L2) <= shape.l2_bytes);
+                    let active = shape.sharers().min(cores);
                     assert!(all(Level::L3) > shape.l2_bytes, "{shape:?}");
+                    assert!(!shape.fits(Level::L3, cores) || all(Level::L3) * active <= shape.l3_bytes, "{shape:?}");
                     assert!(all(Level::Dram) * shape.sharers().min(cores) >= 4 * shape.l3_bytes);
                 }
             }
@@ -206,5 +230,16 @@ mod tests {
         let single = rows(&Shape { cores: vec![3], ..zen3() });
         assert_eq!(single.len() * 2, names.len());
         assert!(rows(&Shape { l3_bytes: 0, ..zen3() }).iter().all(|row| row.level() != Some(Level::L3)));
+    }
+
+    #[test]
+    fn an_l3_that_is_too_small_for_all_cores_has_rows_of_one_core_only() {
+        // 64 cores with 1 MB of L2 each: together twice the L3.
+        let cores = (0..64).collect();
+        let shape = Shape { l1_bytes: 64 << 10, l2_bytes: 1 << 20, l3_bytes: 32 << 20, cores_per_l3: 64, cores };
+        let of = |cores| rows(&shape).iter().filter(|row| row.level() == Some(Level::L3) && row.cores == cores).count();
+        assert!(of(1) > 0 && of(64) == 0);
+        let few = Shape { cores: vec![0, 1], ..shape.clone() };
+        assert!(rows(&few).iter().any(|row| row.level() == Some(Level::L3) && row.cores == 2));
     }
 }

@@ -1,12 +1,13 @@
 //! Trials: pinned threads that start together, each timed together with the clock of its core.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{Builder, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Error;
 use super::best::Point;
 use super::kernels::{Compute, Stream, dependent_adds};
+use crate::backend;
 
 /// Additions of one clock reading: 4 to 8 us, 200 times the cost of reading the time, which is subtracted.
 const CLOCK_ADDS: u64 = 16_384;
@@ -137,17 +138,26 @@ struct Shared {
     arrived: AtomicUsize,
     /// The first trial that no thread runs any more. Set by the first thread before it arrives at that trial.
     stop_at: AtomicUsize,
+    /// A thread gave up or could not be started: nobody waits any longer.
     failed: AtomicBool,
 }
 
 impl Shared {
-    /// Waits, spinning, until all threads have arrived for the time `round` (from 1): a thread that sleeps would start
-    /// tens of microseconds after the others.
+    /// Waits, spinning, until all threads have arrived for the time `round` (from 1), or one has failed: a thread that
+    /// sleeps would start tens of microseconds after the others.
     fn wait(&self, round: usize) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
-        while self.arrived.load(Ordering::Acquire) < round * self.threads {
+        while self.arrived.load(Ordering::Acquire) < round * self.threads && !self.has_failed() {
             std::hint::spin_loop();
         }
+    }
+
+    fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 }
 
@@ -157,6 +167,17 @@ pub(super) fn batch(
     work: &mut [Work],
     limits: Limits,
     round: usize,
+) -> Result<Vec<(Point, Duration)>, Error> {
+    batch_with(cores, work, limits, round, |_| Builder::new())
+}
+
+/// [`batch`] with the thread of each index built by `builder`.
+fn batch_with(
+    cores: &[usize],
+    work: &mut [Work],
+    limits: Limits,
+    round: usize,
+    builder: impl Fn(usize) -> Builder,
 ) -> Result<Vec<(Point, Duration)>, Error> {
     let shared = Shared {
         epoch: Instant::now(),
@@ -169,17 +190,20 @@ pub(super) fn batch(
     let samples = std::thread::scope(|scope| {
         let start = |(index, (&core, work))| {
             let shared = &shared;
-            scope.spawn(move || member(core, work, limits, shared, index == 0))
+            let run = move || member(core, work, limits, shared, index == 0);
+            // Those that started already wait for this one.
+            builder(index).spawn_scoped(scope, run).inspect_err(|_| shared.fail()).map_err(Error::Thread)
         };
         let threads: Vec<_> = cores.iter().zip(work.iter_mut()).enumerate().map(start).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<Result<Vec<_>, Error>>()
+        threads.into_iter().map(|thread| join(thread?)).collect::<Result<Vec<_>, Error>>()
     })?;
     let trials = samples.iter().map(Vec::len).min().unwrap_or(0);
     let trial = |index| samples.iter().map(|thread| thread[index]).collect::<Vec<_>>();
     Ok((0..trials).map(|index| combine(&trial(index), amount, round)).collect())
+}
+
+fn join<T>(thread: ScopedJoinHandle<'_, Result<T, Error>>) -> Result<T, Error> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// One trial of all threads: the window from the first start to the last end.
@@ -197,14 +221,11 @@ fn combine(samples: &[Sample], amount: f64, round: usize) -> (Point, Duration) {
 }
 
 fn member(core: usize, work: &mut Work, limits: Limits, shared: &Shared, leads: bool) -> Result<Vec<Sample>, Error> {
-    let pinned = pin(core);
-    if pinned.is_err() {
-        // The others must not wait for a thread that gives up.
-        shared.failed.store(true, Ordering::Release);
-    }
+    // The others must not wait for a thread that gives up.
+    pin(core).inspect_err(|_| shared.fail())?;
     shared.wait(1);
-    if shared.failed.load(Ordering::Acquire) {
-        return pinned.map(|()| Vec::new());
+    if shared.has_failed() {
+        return Ok(Vec::new());
     }
     (0..limits.warm).for_each(|_| work.run());
     let mut samples = Vec::with_capacity(limits.trials);
@@ -257,24 +278,15 @@ fn thread_cpu_ns() -> u128 {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32).as_nanos()
 }
 
-/// Size of the system's fixed CPU set; a number beyond it is outside the array behind it.
-const CPU_SET: usize = 1024;
-
 fn pin(core: usize) -> Result<(), Error> {
-    if core >= CPU_SET {
-        return Err(Error::Pin { core, source: io::ErrorKind::InvalidInput.into() });
-    }
-    if core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
-        return Ok(());
-    }
-    Err(Error::Pin { core, source: io::Error::last_os_error() })
+    backend::pin(core).map_err(|source| Error::Pin { core, source })
 }
 
 /// Runs `task` on a thread of its own that is pinned to `core`.
 pub(super) fn on_core(core: usize, task: impl FnOnce() + Send) -> Result<(), Error> {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| pin(core).map(|()| task()));
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        let thread = Builder::new().spawn_scoped(scope, || pin(core).map(|()| task()));
+        join(thread.map_err(Error::Thread)?)
     })
 }
 
@@ -310,6 +322,19 @@ mod tests {
         for absent in [1000, 100_000] {
             let error = batch(&[0, absent], &mut work, limits, 0).unwrap_err();
             assert!(matches!(error, Error::Pin { core, .. } if core == absent), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_ends_the_whole_batch_with_an_error() {
+        let kernel = super::super::kernels::compute()[0];
+        let mut work = vec![Work::Compute { kernel, loops: 1 }; 3];
+        let limits = Limits { warm: 0, trials: 2, time: Duration::from_millis(1) };
+        for refused in 0..3 {
+            // No machine has the address space for such a stack.
+            let builder = |index| if index == refused { Builder::new().stack_size(1 << 60) } else { Builder::new() };
+            let error = batch_with(&[0, 0, 0], &mut work, limits, 0, builder).unwrap_err();
+            assert!(matches!(error, Error::Thread(_)) && error.to_string().contains("hint"), "{error}");
         }
     }
 }

@@ -52,8 +52,11 @@ impl std::fmt::Debug for Kernels {
 }
 
 macro_rules! kernels {
-    ($isa:literal, $module:ident, $lanes:literal, $depth:literal, $thin:expr) => {{
+    ($isa:literal, $module:ident, $lanes:literal, $panel:literal x $rows:literal, $depth:literal, $thin:expr) => {{
         use gemm_f32::microkernel::$module::f32 as set;
+        // The unsafe calls in `linear` rest on these: another version of the crate must not change them unseen.
+        const _: () = assert!(set::MR_DIV_N * $lanes == $panel && set::NR == $rows);
+        const _: () = assert!(super::TILE % $panel == 0 && set::UKR[set::MR_DIV_N - 1].len() == $rows);
         static MICRO: [Micro; set::NR] = set::UKR[set::MR_DIV_N - 1];
         Kernels { isa: $isa, panel: set::MR_DIV_N * $lanes, micro: &MICRO, depth: $depth, thin: $thin }
     }};
@@ -67,25 +70,26 @@ pub(crate) fn kernels() -> Kernels {
 
 #[cfg(target_arch = "x86_64")]
 fn choose() -> Kernels {
+    const _: () = assert!(thin::AVX2_PANEL == 16 && thin::AVX512_PANEL == 64);
     if is_x86_feature_detected!("avx512f") {
-        kernels!("avx512", avx512f, 16, 256, &thin::AVX512)
+        kernels!("avx512", avx512f, 16, 64 x 6, 256, &thin::AVX512)
     } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        kernels!("avx2", fma, 8, 256, &thin::AVX2)
+        kernels!("avx2", fma, 8, 16 x 6, 256, &thin::AVX2)
     } else {
-        kernels!("scalar", scalar, 1, 256, &[])
+        kernels!("scalar", scalar, 1, 2 x 4, 256, &[])
     }
 }
 
 #[cfg(target_arch = "aarch64")]
 fn choose() -> Kernels {
     if std::arch::is_aarch64_feature_detected!("neon") {
-        kernels!("neon", neon, 4, 256, &[])
+        kernels!("neon", neon, 4, 16 x 4, 256, &[])
     } else {
-        kernels!("scalar", scalar, 1, 256, &[])
+        kernels!("scalar", scalar, 1, 2 x 4, 256, &[])
     }
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn choose() -> Kernels {
-    kernels!("scalar", scalar, 1, 256, &[])
+    kernels!("scalar", scalar, 1, 2 x 4, 256, &[])
 }

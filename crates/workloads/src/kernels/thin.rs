@@ -34,13 +34,15 @@ pub(crate) struct Block<'a> {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! thin {
-    ($name:ident, $feature:literal, $vectors:literal, $lanes:literal, $vector:ty, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
+    ($name:ident, $panel:ident, $feature:literal, $vectors:literal, $lanes:literal, $vector:ty, $zero:ident, $load:ident, $splat:ident, $fma:ident, $add:ident, $store:ident) => {
+        /// Output columns that the kernels of this instruction set take.
+        pub(crate) const $panel: usize = $vectors * $lanes;
+
         /// # Safety
         /// The processor has the feature; `block` holds `depth` x panel weights and `depth` x `ROWS` inputs; `output` is
         /// valid for the `ROWS` rows of a panel, `stride` apart.
         #[target_feature(enable = $feature)]
         unsafe fn $name<const ROWS: usize>(block: &Block<'_>, output: *mut f32) {
-            const PANEL: usize = $vectors * $lanes;
             // SAFETY: every pointer below stays inside the slices and rows that the caller vouches for; a prefetch may
             // be of any address.
             unsafe {
@@ -49,10 +51,10 @@ macro_rules! thin {
                 let mut countdown = 0;
                 for _ in 0..block.depth {
                     if countdown == 0 {
-                        for line in 0..PANEL / 16 {
+                        for line in 0..$panel / 16 {
                             _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(line * 16).cast());
                         }
-                        ahead = ahead.wrapping_add(PANEL);
+                        ahead = ahead.wrapping_add($panel);
                         countdown = block.every;
                     }
                     countdown -= 1;
@@ -66,7 +68,7 @@ macro_rules! thin {
                             sums[row][vector] = $fma(columns[vector], value, sums[row][vector]);
                         }
                     }
-                    weights = weights.add(PANEL);
+                    weights = weights.add($panel);
                     input = input.add(ROWS);
                 }
                 for row in 0..ROWS {
@@ -84,6 +86,7 @@ macro_rules! thin {
 #[cfg(target_arch = "x86_64")]
 thin!(
     avx2,
+    AVX2_PANEL,
     "avx2,fma",
     2,
     8,
@@ -98,6 +101,7 @@ thin!(
 #[cfg(target_arch = "x86_64")]
 thin!(
     avx512,
+    AVX512_PANEL,
     "avx512f",
     4,
     16,

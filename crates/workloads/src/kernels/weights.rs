@@ -1,6 +1,7 @@
 //! A weight matrix, laid out once in the order in which the micro-kernel reads it.
 
 use super::microkernel::{Kernels, kernels};
+use crate::backend::advise_huge_pages;
 
 /// A matrix of `inputs` x `outputs` in panels of [`Kernels::panel`] output columns: a panel holds, for each input, its
 /// columns side by side, so that a product reads memory strictly forwards.
@@ -39,19 +40,10 @@ impl Weights {
 }
 
 /// An empty vector whose memory asks for huge pages: streaming weights through 4 kB pages costs a page walk every
-/// sixteen cache lines of a panel.
+/// sixteen cache lines of a panel. The roofs that these products are held against are measured on the same pages;
+/// `docs/ceilings.md` has what they gain.
 fn huge(capacity: usize) -> Vec<f32> {
     let mut items: Vec<f32> = Vec::with_capacity(capacity);
-    #[cfg(target_os = "linux")]
-    {
-        const PAGE: usize = 4096;
-        let start = items.as_mut_ptr() as usize;
-        let (first, end) = (start.next_multiple_of(PAGE), start + capacity * size_of::<f32>());
-        if first < end {
-            // SAFETY: the range lies inside the allocation above, and the advice changes no contents. A refusal (a
-            // kernel without huge pages) costs speed only.
-            unsafe { libc::madvise(first as *mut libc::c_void, end - first, libc::MADV_HUGEPAGE) };
-        }
-    }
+    advise_huge_pages(items.spare_capacity_mut());
     items
 }

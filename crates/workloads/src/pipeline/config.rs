@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::backend::{Fault, Link};
 use crate::kernels::TILE;
+use crate::memory;
 use crate::parameters::{Given, refused};
 use crate::{Error, Parameter, Settings};
 
@@ -36,7 +37,7 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "chunks",
         default: "2",
-        doc: "Stages a device with schedule=interleaved, 1 or 2 (optimized only).",
+        doc: "Stages a device, 1 or 2; with schedule=interleaved only (optimized only).",
     },
     Parameter {
         name: "microbatches",
@@ -81,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) prompt_tokens: usize,
     pub(crate) decode_steps: usize,
     pub(crate) stages: usize,
+    /// Whether the schedule is the interleaved one.
+    pub(crate) interleaved: bool,
     /// Stages a device; 1 with the balanced schedule.
     pub(crate) chunks: usize,
     pub(crate) microbatches: usize,
@@ -111,6 +114,9 @@ impl Config {
         let cores = if settings.cores.is_empty() { vec![0] } else { settings.cores.clone() };
         let interleaved = given.choice("schedule", &[("balanced", false), ("interleaved", true)])?;
         let chunks = given.number("chunks", 1..=2)?;
+        if given.has("chunks") && !interleaved {
+            return Err(refused("chunks", &chunks, "only schedule=interleaved has it; leave it out, or set that too"));
+        }
         let mut config = Self {
             style,
             widths: WIDTHS.to_vec(),
@@ -118,6 +124,7 @@ impl Config {
             prompt_tokens: given.number("prompt_tokens", 1..=1024)?,
             decode_steps: given.number("decode_steps", 0..=1024)?,
             stages: given.number_or("stages", 1..=4, cores.len().min(4))?,
+            interleaved,
             chunks: if interleaved { chunks } else { 1 },
             microbatches: given.number_or("microbatches", 1..=256, largest_divisor(sequences, 4))?,
             decode_microbatches: given.number("decode_microbatches", 1..=256)?,
@@ -135,6 +142,7 @@ impl Config {
             (config.stages, config.chunks, config.microbatches, config.decode_microbatches) = (1, 1, 1, 1);
         }
         config.cores = (0..config.stages).map(|device| config.cores[device % config.cores.len()]).collect();
+        super::footprint::check(&config, memory::limit())?;
         Ok(config)
     }
 
@@ -145,10 +153,12 @@ impl Config {
                 format!("with sequences={}, a number from 1 to {most} ({MOST_ROWS} rows in all)", self.sequences);
             return Err(refused("prompt_tokens", &self.prompt_tokens, allowed));
         }
-        for (name, value) in [("microbatches", self.microbatches), ("decode_microbatches", self.decode_microbatches)] {
+        let divided =
+            [("microbatches", self.microbatches, "auto, or "), ("decode_microbatches", self.decode_microbatches, "")];
+        for (name, value, or) in divided {
             if !self.sequences.is_multiple_of(value) {
                 let divisors: Vec<String> = divisors(self.sequences).map(|divisor| divisor.to_string()).collect();
-                let allowed = format!("a divisor of sequences={}: {}", self.sequences, divisors.join(", "));
+                let allowed = format!("{or}a divisor of sequences={}: {}", self.sequences, divisors.join(", "));
                 return Err(refused(name, &value, allowed));
             }
         }
@@ -170,9 +180,10 @@ impl Config {
         self.sequences * self.prompt_tokens / self.microbatches
     }
 
-    /// Every parameter with its value as text; of the baseline only those that it uses.
+    /// Every parameter with its value as text, only those that are used: the baseline has no stages, a balanced schedule
+    /// no chunks.
     pub(crate) fn parameters(&self) -> BTreeMap<String, String> {
-        let schedule = if self.chunks == 1 { "balanced" } else { "interleaved" };
+        let schedule = if self.interleaved { "interleaved" } else { "balanced" };
         let all = [
             ("sequences", self.sequences.to_string()),
             ("prompt_tokens", self.prompt_tokens.to_string()),
@@ -184,7 +195,10 @@ impl Config {
             ("microbatches", self.microbatches.to_string()),
             ("decode_microbatches", self.decode_microbatches.to_string()),
         ];
-        let used = |name: &str| self.style == Style::Optimized || !OPTIMIZED_ONLY.contains(&name);
+        let used = |name: &str| {
+            (self.style == Style::Optimized || !OPTIMIZED_ONLY.contains(&name))
+                && (self.interleaved || name != "chunks")
+        };
         all.into_iter().filter(|(name, _)| used(name)).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
@@ -226,6 +240,7 @@ mod tests {
             cores: vec![4, 5],
             iterations: 2,
             blocks: 1,
+            warmup: 0,
             device_name: "test".to_owned(),
             arch: "test".to_owned(),
         }
@@ -238,7 +253,7 @@ mod tests {
     #[test]
     fn defaults_depend_on_the_machine_and_are_stated() {
         let all = effective("t", Style::Optimized, &settings(&[])).expect("defaults are allowed");
-        assert_eq!(all.len(), PARAMETERS.len());
+        assert_eq!((all.len(), all.contains_key("chunks")), (PARAMETERS.len() - 1, false));
         assert_eq!((all["stages"].as_str(), all["microbatches"].as_str()), ("2", "4"));
         let baseline = effective("t", Style::Baseline, &settings(&[("stages", "3")])).expect("accepted");
         assert!(!baseline.contains_key("stages"));
@@ -248,15 +263,27 @@ mod tests {
     fn what_cannot_be_divided_is_refused_with_what_can() {
         assert_eq!(
             error(&[("microbatches", "3")]),
-            "microbatches=3 is not allowed: a divisor of sequences=8: 1, 2, 4, 8"
+            "microbatches=3 is not allowed: auto, or a divisor of sequences=8: 1, 2, 4, 8"
         );
-        assert_eq!(error(&[("stages", "5")]), "stages=5 is not allowed: a number from 1 to 4");
+        assert_eq!(error(&[("stages", "5")]), "stages=5 is not allowed: auto, or a number from 1 to 4");
+        assert!(error(&[("decode_microbatches", "auto")]).ends_with("a number from 1 to 256"));
         assert!(
             error(&[("sequences", "256"), ("prompt_tokens", "33")])
                 .contains("a number from 1 to 32 (8192 rows in all)")
         );
         assert_eq!(error(&[("schedule", "x")]), "schedule=x is not allowed: one of balanced, interleaved");
         assert_eq!(error(&[("link_gbps", "NaN")]), "link_gbps=NaN is not allowed: a number from 0.01 to 1000");
+    }
+
+    #[test]
+    fn chunks_belong_to_the_interleaved_schedule_and_are_recorded_as_given() {
+        assert!(error(&[("chunks", "2")]).contains("schedule=interleaved"));
+        let given = [("schedule", "interleaved"), ("chunks", "1")];
+        let all = effective("t", Style::Optimized, &settings(&given)).expect("allowed");
+        assert_eq!((all["schedule"].as_str(), all["chunks"].as_str()), ("interleaved", "1"));
+        // What was recorded can be given again.
+        let again: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(effective("t", Style::Optimized, &settings(&again)).expect("allowed"), all);
     }
 
     #[test]

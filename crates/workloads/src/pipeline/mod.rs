@@ -7,6 +7,7 @@
 //! whose order is planned.
 
 pub(crate) mod config;
+mod footprint;
 mod graph;
 mod model;
 mod partition;

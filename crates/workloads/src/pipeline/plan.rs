@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::config::Config;
+use super::config::{Config, Style};
 use super::graph::{Graph, Kind, Node, Phase, Slots};
-use crate::backend::cpu::QueueName;
+use crate::backend::cpu::{QueueName, Room};
 
 /// What a duration depends on: kind of operation (layer, or none for the attention), stage, phase and rows.
 pub(crate) type Class = (Option<usize>, usize, Phase, usize);
@@ -31,21 +31,21 @@ pub(crate) struct Plan {
 const WAKE_UP_NS: i64 = 15_000;
 /// Fewer iterations in flight, which complete earlier and more evenly, are preferred while they are not slower than this.
 const SLACK: f64 = 1.01;
+/// Iterations in flight: with one, devices wait for each other; more than four only delay the first completions.
+const LEAST_IN_FLIGHT: usize = 2;
+pub(crate) const MOST_IN_FLIGHT: usize = 4;
 
 impl Plan {
     /// The best of several numbers of iterations in flight.
     pub(crate) fn new(config: &Config, iterations: usize, durations: &Durations) -> Self {
-        let plan = |in_flight| {
-            let slots = Slots { iterations: in_flight, micro_batches: config.stages * config.chunks + 2 };
-            Self::simulate(Graph::new(config, iterations, slots), config, durations)
-        };
+        let plan = |in_flight| Self::simulate(graph(config, iterations, in_flight), config, durations);
         let faster = |a: Self, b: Self| if b.makespan_ns as f64 * SLACK < a.makespan_ns as f64 { b } else { a };
-        [3, 4].into_iter().map(plan).fold(plan(2), faster)
+        (LEAST_IN_FLIGHT + 1..=MOST_IN_FLIGHT).map(plan).fold(plan(LEAST_IN_FLIGHT), faster)
     }
 
     /// The plain order, for a host that synchronises after every operation.
     pub(crate) fn in_program_order(config: &Config, iterations: usize) -> Self {
-        let graph = Graph::new(config, iterations, Slots { iterations: 1, micro_batches: 1 });
+        let graph = program_order_graph(config, iterations);
         let count = graph.nodes.len();
         Self {
             graph,
@@ -65,6 +65,61 @@ impl Plan {
         waits.iter().flatten().for_each(|&node| recorded[node] = true);
         Self { graph, order, waits, recorded, makespan_ns }
     }
+}
+
+fn graph(config: &Config, iterations: usize, in_flight: usize) -> Graph {
+    let micro_batches = config.stages * config.chunks + 2;
+    Graph::new(config, iterations, Slots { iterations: in_flight, micro_batches })
+}
+
+fn program_order_graph(config: &Config, iterations: usize) -> Graph {
+    Graph::new(config, iterations, Slots { iterations: 1, micro_batches: 1 })
+}
+
+/// The most records that the measured blocks need, whichever plan each of them runs.
+pub(crate) fn room(config: &Config) -> Room {
+    let graphs: Vec<Graph> = match config.style {
+        Style::Baseline => vec![program_order_graph(config, config.iterations)],
+        Style::Optimized => {
+            (LEAST_IN_FLIGHT..=MOST_IN_FLIGHT).map(|in_flight| graph(config, config.iterations, in_flight)).collect()
+        }
+    };
+    let mut room = Room { ranges: config.blocks + 1, ..Room::default() };
+    for graph in graphs {
+        let needed = block_room(&graph, config);
+        for (queue, operations) in needed.operations {
+            let most = room.operations.entry(queue).or_default();
+            *most = operations.max(*most);
+        }
+        room.dependencies = room.dependencies.max(needed.dependencies);
+        room.calls = room.calls.max(needed.calls);
+    }
+    room.operations.values_mut().for_each(|operations| *operations *= config.blocks);
+    room.dependencies *= config.blocks;
+    room.calls *= config.blocks;
+    room
+}
+
+/// The most records that a block of `graph` needs, in whichever order it runs.
+fn block_room(graph: &Graph, config: &Config) -> Room {
+    let mut room = Room::default();
+    let (mut waits, nodes) = (0, graph.nodes.len());
+    for node in &graph.nodes {
+        *room.operations.entry(node.queue).or_default() += 1;
+        room.dependencies += node.data.len();
+        // A node waits for one event of another queue at most.
+        let others: BTreeSet<QueueName> =
+            node.data.iter().chain(&node.order).map(|&before| graph.nodes[before].queue).collect();
+        waits += others.iter().filter(|queue| **queue != node.queue).count();
+    }
+    // A launch each, its waits, the events that these wait for, and the drain of three queues a device.
+    room.calls = nodes + waits + waits.min(nodes) + 3 * config.stages;
+    match config.style {
+        // The host synchronises after each operation, nothing waits.
+        Style::Baseline => room.calls = 2 * nodes + 3 * config.stages,
+        Style::Optimized => room.dependencies += waits,
+    }
+    room
 }
 
 /// The class of a node's duration; none for a copy, whose time follows from the link.

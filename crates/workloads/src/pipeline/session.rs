@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use super::config::{Config, Style};
 use super::graph::{Graph, Key, Kind, Node, Phase};
 use super::model::Model;
-use super::plan::{Durations, Plan, class};
+use super::plan::{Durations, Plan, class, room};
 use crate::backend::cpu::{Devices, Setup};
 use crate::backend::{Buffer, Event, Fault, Label, Role, Ticket, Work, buffer, read, write};
 use crate::kernels::{Activation, Weights};
@@ -21,6 +21,9 @@ use crate::{Block, Error, Session};
 
 /// Iterations of the warm-up are numbered from here, so that no measured one repeats their inputs.
 const WARM_UP: u64 = 1 << 20;
+
+/// What a reader of the blocks' times must know about the optimized target.
+const PLANNED_AGAIN: &str = "The order of operations is planned again before each block, from the medians measured so far (shortest of all runs).";
 
 /// A pipeline that is ready to run.
 pub(crate) struct Pipeline {
@@ -64,7 +67,7 @@ impl Pipeline {
         };
         let layers = (0..config.layers()).map(layer).collect();
         let plan = plan(&config, config.iterations, &Durations::new());
-        let devices = Devices::start(&setup(&config, &plan))?;
+        let devices = Devices::start(&setup(&config))?;
         let names = Names::new(&config, &devices);
         Ok(Self {
             model,
@@ -242,8 +245,8 @@ impl Pipeline {
     }
 }
 
-/// Completions and CPU time of a block.
-fn measure(plan: &Plan, ran: &Ran, cpu_ns: i64) -> Block {
+/// Completions and CPU time of a block; `cpu_ns` of each device's compute queue.
+fn measure(plan: &Plan, ran: &Ran, cpu_ns: &[i64]) -> Block {
     let mut last_ns = 0;
     let mut completions = Vec::new();
     for finals in &plan.graph.finals {
@@ -252,19 +255,16 @@ fn measure(plan: &Plan, ran: &Ran, cpu_ns: i64) -> Block {
         last_ns = ends.fold(last_ns, i64::max);
         completions.push(last_ns);
     }
-    let busy_ns: i64 = plan
-        .graph
-        .nodes
-        .iter()
-        .zip(&ran.tickets)
-        .filter(|(node, _)| node.queue.1 == Role::Compute)
-        .filter_map(|(_, ticket)| Some(ticket.as_ref()?.duration_ns()))
-        .sum();
+    let mut busy_ns = vec![0; cpu_ns.len()];
+    for (node, ticket) in plan.graph.nodes.iter().zip(&ran.tickets).filter(|(node, _)| node.queue.1 == Role::Compute) {
+        busy_ns[node.queue.0] += ticket.as_ref().map_or(0, Ticket::duration_ns);
+    }
+    let ratios = busy_ns.iter().zip(cpu_ns).map(|(busy_ns, cpu_ns)| *busy_ns as f64 / (*cpu_ns).max(1) as f64);
     Block {
         iteration_ns: completions.windows(2).map(|pair| pair[1] - pair[0]).collect(),
         fill_ns: completions.first().map_or(0, |first| first - ran.start_ns),
-        cpu_ns,
-        contention_ratio: busy_ns as f64 / cpu_ns.max(1) as f64,
+        cpu_ns: cpu_ns.iter().sum(),
+        contention_ratio: ratios.fold(0.0, f64::max),
     }
 }
 
@@ -275,11 +275,9 @@ fn plan(config: &Config, iterations: usize, durations: &Durations) -> Plan {
     }
 }
 
-fn setup(config: &Config, plan: &Plan) -> Setup {
-    // The blocks, and as much again for a warm-up as long as they are.
-    let operations = plan.graph.nodes.len() * (2 * config.blocks + 4);
+fn setup(config: &Config) -> Setup {
     let Config { cores, device_name, arch, link, .. } = config.clone();
-    Setup { cores, name: device_name, arch, link, operations }
+    Setup { cores, name: device_name, arch, link, room: room(config) }
 }
 
 impl Names {
@@ -303,16 +301,21 @@ impl Names {
 }
 
 impl Session for Pipeline {
+    /// In parts no longer than a block, which need no more memory than a block. Only the range is recorded.
     fn warm_up(&mut self, iterations: usize) -> Result<(), Error> {
-        if iterations == 0 {
-            return Ok(());
-        }
-        let warm = plan(&self.config, iterations, &self.durations);
-        self.provide(&warm, WARM_UP);
         let start_ns = self.devices.now_ns();
-        let ran = self.run(&warm)?;
-        self.devices.range("warm_up", start_ns);
-        self.learn(&warm, &ran);
+        self.devices.set_recording(false);
+        for first in (0..iterations).step_by(self.config.iterations) {
+            let part = self.config.iterations.min(iterations - first);
+            let warm = plan(&self.config, part, &self.durations);
+            self.provide(&warm, WARM_UP + first as u64);
+            let ran = self.run(&warm)?;
+            self.learn(&warm, &ran);
+        }
+        self.devices.set_recording(true);
+        if iterations > 0 {
+            self.devices.range("warm_up", start_ns);
+        }
         Ok(())
     }
 
@@ -322,11 +325,12 @@ impl Session for Pipeline {
         let cpu_before_ns = self.devices.compute_cpu_ns()?;
         let ran = self.run(&plan)?;
         self.devices.range("block", ran.start_ns);
-        let cpu_ns = self.devices.compute_cpu_ns()? - cpu_before_ns;
+        let cpu_after_ns = self.devices.compute_cpu_ns()?;
+        let cpu_ns: Vec<i64> = cpu_after_ns.iter().zip(&cpu_before_ns).map(|(after, before)| after - before).collect();
         self.collect();
         self.learn(&plan, &ran);
         self.blocks_done += 1;
-        Ok(measure(&plan, &ran, cpu_ns))
+        Ok(measure(&plan, &ran, &cpu_ns))
     }
 
     fn verify(&mut self) -> Result<Vec<Check>, Error> {
@@ -358,9 +362,15 @@ impl Session for Pipeline {
     fn modelled(&self) -> Vec<String> {
         let gigabytes = self.config.link.bytes_per_s / 1e9;
         let micros = self.config.link.latency.as_micros();
-        vec![format!(
+        let copies = format!(
             "Copies between stages and the KV hand-over move real bytes, paced at {gigabytes} GB/s after {micros} us (parameter link_gbps)."
-        )]
+        );
+        let planned = self.config.style == Style::Optimized;
+        std::iter::once(copies).chain(planned.then(|| PLANNED_AGAIN.to_owned())).collect()
+    }
+
+    fn iterations(&self) -> usize {
+        self.config.iterations
     }
 
     fn simulated(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Small pipelines, run for real.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::config::{Config, Faults, Style};
@@ -15,6 +16,7 @@ fn small(style: Style) -> Config {
         prompt_tokens: 8,
         decode_steps: 3,
         stages: 1,
+        interleaved: false,
         chunks: 1,
         microbatches: 1,
         decode_microbatches: 1,
@@ -59,7 +61,9 @@ fn run(config: Config) -> (Outputs, Vec<Check>) {
         assert!(block.fill_ns > 0 && block.cpu_ns > 0 && block.iteration_ns.iter().all(|ns| *ns >= 0), "{block:?}");
     }
     let checks = pipeline.verify().expect("the reference runs");
-    (pipeline.outputs().clone(), checks)
+    let outputs = pipeline.outputs().clone();
+    assert_eq!(trace(pipeline).lost, NOTHING_LOST);
+    (outputs, checks)
 }
 
 fn passes(checks: &[Check]) -> bool {
@@ -123,4 +127,86 @@ fn a_delayed_kv_copy_with_its_wait_passes_and_takes_its_time() {
     let mut pipeline = Pipeline::new(Config { faults, ..optimized(2, 1, 1, 1) }).expect("the queues start");
     let block = pipeline.run_block().expect("the block runs");
     assert!(block.fill_ns >= DELAY_NS, "{block:?}");
+}
+
+const NOTHING_LOST: &str = r#"{"lost":{"operations":0,"dependencies":0,"calls":0,"ranges":0}}"#;
+
+/// What a session wrote: the fields of `docs/host-format.md`.
+struct Trace {
+    operations: Vec<[i64; 22]>,
+    /// Names of the ranges.
+    ranges: Vec<String>,
+    lost: String,
+}
+
+/// Ends the session and reads its file.
+fn trace(pipeline: Pipeline) -> Trace {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("proftool-pipeline-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    Box::new(pipeline).finish(&path).expect("the trace is written");
+    let bytes = std::fs::read(&path).expect("the trace is readable");
+    std::fs::remove_file(&path).expect("the trace is removed");
+    let (mut texts, mut trace) =
+        (Vec::new(), Trace { operations: Vec::new(), ranges: Vec::new(), lost: String::new() });
+    let mut rest = &bytes[16..];
+    while !rest.is_empty() {
+        let length = i64::from_le_bytes(rest[4..12].try_into().expect("eight bytes")) as usize;
+        let (tag, payload) = (&rest[..4], &rest[12..12 + length]);
+        match tag {
+            b"strs" => texts = serde_json::from_slice::<Vec<String>>(payload).expect("a list of strings"),
+            b"oper" => trace.operations.extend(records::<22>(payload)),
+            b"rang" => trace.ranges.extend(records::<9>(payload).map(|fields| texts[fields[4] as usize].clone())),
+            b"tail" => trace.lost = String::from_utf8_lossy(payload).into_owned(),
+            _ => {}
+        }
+        rest = &rest[12 + length..];
+    }
+    trace
+}
+
+fn records<const N: usize>(payload: &[u8]) -> impl Iterator<Item = [i64; N]> {
+    let number = |field: &[u8]| i64::from_le_bytes(field.try_into().expect("eight bytes"));
+    payload.chunks_exact(N * 8).map(move |record| std::array::from_fn(|index| number(&record[index * 8..][..8])))
+}
+
+#[test]
+fn a_long_warm_up_leaves_room_for_the_measured_block_and_only_its_range_is_recorded() {
+    for config in [small(Style::Baseline), optimized(2, 1, 2, 1)] {
+        let config = Config { iterations: 1, blocks: 1, ..config };
+        let operations = super::footprint::operations(&config);
+        let mut pipeline = Pipeline::new(config).expect("the queues start");
+        pipeline.warm_up(20).expect("the warm-up runs");
+        pipeline.run_block().expect("the block runs");
+        let trace = trace(pipeline);
+        assert_eq!((trace.operations.len() as u64, trace.lost.as_str()), (operations, NOTHING_LOST));
+        assert_eq!(trace.ranges, ["warm_up", "block"]);
+    }
+}
+
+/// Nanoseconds of [start, end) in which none of `others`, which do not overlap each other, runs.
+fn uncovered(start_ns: i64, end_ns: i64, others: impl Iterator<Item = (i64, i64)>) -> i64 {
+    let covered = others.map(|(from_ns, to_ns)| (to_ns.min(end_ns) - from_ns.max(start_ns)).max(0));
+    end_ns - start_ns - covered.sum::<i64>()
+}
+
+#[test]
+fn a_delayed_kv_copy_is_exposed_in_the_recorded_rows_for_its_delay() {
+    const DEVICE: usize = 2;
+    const QUEUE: usize = 3;
+    const KIND: usize = 4;
+    const START: usize = 6;
+    const END: usize = 7;
+    let faults = Faults { copy: Fault::Delayed(DELAY_NS), forget_wait: false };
+    let config = Config { faults, iterations: 1, blocks: 1, ..optimized(2, 1, 1, 1) };
+    let mut pipeline = Pipeline::new(config).expect("the queues start");
+    pipeline.run_block().expect("the block runs");
+    let rows = trace(pipeline).operations;
+    let kv: Vec<_> = rows.iter().filter(|row| row[QUEUE] == 2).collect();
+    assert_eq!((kv.len(), kv[0][KIND]), (1, 1));
+    for device in 0..2 {
+        let compute = rows.iter().filter(|row| row[DEVICE] == device && row[QUEUE] == 0);
+        let exposed_ns = uncovered(kv[0][START], kv[0][END], compute.map(|row| (row[START], row[END])));
+        assert!(exposed_ns >= DELAY_NS && kv[0][END] - kv[0][START] >= exposed_ns, "{exposed_ns}");
+    }
 }

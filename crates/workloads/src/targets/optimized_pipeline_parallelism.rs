@@ -8,7 +8,8 @@ const NAME: &str = "optimized_pipeline_parallelism";
 /// The target.
 pub static TARGET: Target = Target {
     name: NAME,
-    doc: "Stages on several devices, micro-batches and iterations streamed, KV hand-over behind the next micro-batch.",
+    doc: "Stages on several devices, micro-batches and iterations streamed, KV hand-over behind the next micro-batch; the \
+          order of operations is planned again before each block, from the durations measured so far.",
     pair: Some(("pipeline_parallelism", Role::Optimized)),
     parameters: PARAMETERS,
     prepare,

@@ -18,6 +18,11 @@ static PARAMETERS: &[Parameter] = &[
     Parameter { name: "operations", default: "40", doc: "Operations of case=random, 1 to 10000." },
 ];
 
+/// Bytes of an operation in the recorder: its record, its call, and room for four dependencies.
+const OPERATION_BYTES: u64 = 176 + 72 + 4 * 32;
+/// At most this for all blocks: over two million operations, more than any test of the analysis needs.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// The target.
 pub static TARGET: Target = Target {
     name: NAME,
@@ -31,7 +36,20 @@ pub static TARGET: Target = Target {
 fn choose(settings: &Settings) -> Result<(String, usize), Error> {
     let given = Given::new(NAME, PARAMETERS, &settings.parameters)?;
     let names: Vec<(&str, &str)> = case_names().map(|name| (name, name)).collect();
-    Ok((given.choice("case", &names)?.to_owned(), given.number("operations", 1..=10_000)?))
+    let (case, operations) = (given.choice("case", &names)?.to_owned(), given.number("operations", 1..=10_000)?);
+    let count = find_case(&case).map_or(operations, |schedule| schedule.steps.len());
+    let (needed_bytes, limit_bytes) =
+        ((count as u64).saturating_mul(settings.blocks as u64).saturating_mul(OPERATION_BYTES), MOST_BYTES);
+    if needed_bytes > limit_bytes {
+        let what = format!("case={case} with {count} operations and {} blocks", settings.blocks);
+        return Err(Error::TooLarge {
+            what,
+            needed_bytes,
+            limit_bytes,
+            parameters: "operations or the number of blocks",
+        });
+    }
+    Ok((case, operations))
 }
 
 fn resolve(settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
@@ -43,4 +61,32 @@ fn prepare(settings: &Settings) -> Result<Box<dyn Session>, Error> {
     let (case, operations) = choose(settings)?;
     let schedule = find_case(&case).unwrap_or_else(|| random(settings.seed, operations));
     Ok(Box::new(Synthetic::new(schedule, settings.blocks)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(parameters: &[(&str, &str)], blocks: usize) -> Result<BTreeMap<String, String>, Error> {
+        resolve(&Settings {
+            seed: 1,
+            parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            cores: vec![0],
+            iterations: 1,
+            blocks,
+            warmup: 0,
+            device_name: "test".to_owned(),
+            arch: "test".to_owned(),
+        })
+    }
+
+    #[test]
+    fn operations_of_all_blocks_cannot_be_more_than_memory_holds() {
+        let random = [("case", "random"), ("operations", "10000")];
+        assert_eq!(resolved(&random, 8).expect("allowed")["operations"], "10000");
+        let error = resolved(&random, 1000).expect_err("ten million").to_string();
+        assert!(error.contains("10000 operations and 1000 blocks"), "{error}");
+        assert!(resolved(&[], 1_000_000).is_err());
+        assert!(resolved(&[], 8).is_ok());
+    }
 }
