@@ -328,6 +328,7 @@ fn finish(
     let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
     let modelled = run.session.modelled();
     let simulated = run.session.simulated();
+    let iterations = run.session.iterations();
     let mut passes = Vec::new();
     if !request.profile.profilers.is_empty() {
         let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
@@ -356,7 +357,7 @@ fn finish(
         versions: environment.versions.clone(),
         passes,
         warmup: request.warmup as u64,
-        iterations: request.iterations as u64,
+        iterations: iterations as u64,
         blocks: run.blocks.len() as u64,
         tables: Vec::new(),
         results: results(&run.blocks, checks, verified),

@@ -10,23 +10,24 @@ use crate::text::read;
 /// groups above the process hold together; inside a container the groups above its own are not visible.
 pub(crate) fn cores(root: &Path) -> Option<usize> {
     let groups = read(&root.join("proc/self/cgroup")).unwrap_or_default();
-    let quotas = groups.lines().filter_map(controller_and_group).flat_map(|(controllers, group)| {
-        let (mount, quota): (&[&str], fn(&Path) -> Option<f64>) = if controllers.is_empty() {
-            (&["", "unified"], of_version_2)
+    let all = groups.lines().filter_map(controllers_and_group).flat_map(|(controllers, group)| {
+        if controllers.is_empty() {
+            quotas(root, &["", "unified"], group, of_version_2)
         } else {
-            (&["cpu", "cpu,cpuacct"], of_version_1)
-        };
-        let folders = mount.iter().map(|mount| root.join("sys/fs/cgroup").join(mount));
-        folders
-            .flat_map(|folder| with_parents(&folder, group))
-            .filter_map(move |folder| quota(&folder))
-            .collect::<Vec<_>>()
+            quotas(root, &["cpu", "cpu,cpuacct"], group, of_version_1)
+        }
     });
-    quotas.reduce(f64::min).map(|cores| (cores as usize).max(1))
+    all.reduce(f64::min).map(|cores| (cores as usize).max(1))
+}
+
+/// What `quota` reads in the group's folder, and in those above it, below each of `mounts`.
+fn quotas(root: &Path, mounts: &[&str], group: &str, quota: fn(&Path) -> Option<f64>) -> Vec<f64> {
+    let folders = mounts.iter().flat_map(|mount| with_parents(&root.join("sys/fs/cgroup").join(mount), group));
+    folders.filter_map(|folder| quota(&folder)).collect()
 }
 
 /// The parts of a line `hierarchy:controllers:group`: version 2 names no controllers; of version 1 only `cpu` counts.
-fn controller_and_group(line: &str) -> Option<(&str, &str)> {
+fn controllers_and_group(line: &str) -> Option<(&str, &str)> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, group) = (parts.next()?, parts.next()?);
     (controllers.is_empty() || controllers.split(',').any(|name| name == "cpu")).then_some((controllers, group))

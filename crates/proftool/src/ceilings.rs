@@ -13,6 +13,9 @@ use crate::progress::Bar;
 
 const PASS: &str = "ceilings";
 
+/// Raised when the method of measurement changes, so that roofs of an older method are not used.
+const METHOD: &str = "3";
+
 /// The roofs of this machine from the cache, or measured now and cached. A cache whose roofs were disturbed by other load
 /// is measured again.
 ///
@@ -70,7 +73,7 @@ pub(crate) fn cache_folder(machine: &Machine) -> Option<PathBuf> {
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
     let key = proftool_hardware::hardware_key(&machine.cpu, machine.cpu.cores.len());
     let kernel = proftool_hardware::slug(&machine.kernel);
-    Some(base.join("proftool").join("ceilings").join(key).join(kernel))
+    Some(base.join("proftool").join("ceilings").join(METHOD).join(key).join(kernel))
 }
 
 /// The canonical table with the same roofs for each of `devices`: CPU devices are cores of one machine.

@@ -50,7 +50,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:#}", self.error)
+        // Each message is whole by itself: printing the chain of causes would repeat them.
+        write!(formatter, "{}", self.error)
     }
 }
 

@@ -27,7 +27,8 @@ pub enum Error {
     },
     /// The sizes that were chosen together need more memory than there is.
     #[error(
-        "{what} would need about {} MB, and {} MB are allowed here (hint: make {parameters} smaller)", needed_bytes / 1_000_000, limit_bytes / 1_000_000
+        "{what} would need about {} MB, and {} MB are allowed here (hint: make {parameters} smaller)",
+        needed_bytes / 1_000_000, limit_bytes / 1_000_000
     )]
     TooLarge {
         /// What needs the memory.

@@ -6,7 +6,7 @@ use super::plan::MOST_IN_FLIGHT;
 use crate::Error;
 
 /// Bytes of an operation in plans and on its way: some 500 for its node with the lists of its edges, in the two plans that
-/// are compared, the one in use and the one that runs; as much again for its launch, ticket, event and the schedule.
+/// are compared, the one that is kept and the one that runs; as much again for its launch, ticket, event and the schedule.
 const PLAN_BYTES: u64 = 3000;
 /// Bytes of an operation in the recorder: its record, calls (72 each) and dependencies (32 each), see `plan::room`.
 const RECORD_BYTES: u64 = 176 + 6 * 72 + 8 * 32;
@@ -19,11 +19,10 @@ pub(crate) fn check(config: &Config, limit_bytes: u64) -> Result<(), Error> {
     }
     let Config { sequences, prompt_tokens, decode_steps, iterations, blocks, .. } = config;
     let what = format!(
-        "a pair with sequences={sequences}, prompt_tokens={prompt_tokens}, decode_steps={decode_steps}, \
-         microbatches={}, decode_microbatches={}, {iterations} iterations and {blocks} blocks",
-        config.microbatches, config.decode_microbatches
+        "a pair with sequences={sequences}, prompt_tokens={prompt_tokens}, decode_steps={decode_steps}, {iterations} \
+         iterations and {blocks} blocks"
     );
-    let parameters = "sequences, prompt_tokens, decode_steps, microbatches, decode_microbatches, the number of iterations or of blocks";
+    let parameters = "sequences, prompt_tokens, decode_steps, microbatches, decode_microbatches, or the number of iterations or blocks";
     Err(Error::TooLarge { what, needed_bytes, limit_bytes, parameters })
 }
 
@@ -92,7 +91,7 @@ mod tests {
         shapes.into_iter().flat_map(|(stages, chunks, microbatches, decode_microbatches)| {
             [0, 1, 8].map(|decode_steps| {
                 let config = full();
-                Config { stages, chunks, microbatches, decode_microbatches, decode_steps, ..config }
+                Config { decode_steps, stages, chunks, microbatches, decode_microbatches, ..config }
             })
         })
     }

@@ -249,8 +249,8 @@ impl Session for Synthetic {
 
     fn modelled(&self) -> Vec<String> {
         vec![
-            "Every time is stated by the schedule; nothing was executed. A block holds the schedule once, whatever the number \
-             of iterations, and there is no warm-up."
+            "Every time is stated by the schedule; nothing was executed. A block holds the schedule once, whatever the \
+             number of iterations, and there is no warm-up."
                 .to_owned(),
         ]
     }

@@ -9,7 +9,7 @@ const NAME: &str = "optimized_pipeline_parallelism";
 pub static TARGET: Target = Target {
     name: NAME,
     doc: "Stages on several devices, micro-batches and iterations streamed, KV hand-over behind the next micro-batch; the \
-          order of operations is planned again before each block, from the durations measured so far.",
+          order of operations is planned once, from durations measured in the warm-up.",
     pair: Some(("pipeline_parallelism", Role::Optimized)),
     parameters: PARAMETERS,
     prepare,
