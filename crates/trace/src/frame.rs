@@ -279,7 +279,7 @@ impl Tables {
     /// Writes every table that has rows; returns name and row count of each.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn write(&self, folder: &Path) -> Result<Vec<crate::manifest::TableRows>, Error> {
         let mut rows = Vec::new();
         for table in tables::ALL {
