@@ -22,11 +22,67 @@ pub enum Error {
         /// What the system said; in the message, as above.
         cause: io::Error,
     },
+    /// A raw file without a byte.
+    #[error("{} is empty (hint: the profiler wrote nothing; capture again, or copy the file again)", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The placeholder that git leaves of a large file that was not fetched.
+    #[error("{} is a Git LFS pointer, not the file itself (hint: fetch it with `git lfs pull`)", path.display())]
+    LfsPointer {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory in which no importer recognises anything.
+    #[error("{} holds no file that proftool reads ({looked}; tried: {tried}; hint: name the profiler's own output)", path.display())]
+    NothingInside {
+        /// The directory.
+        path: PathBuf,
+        /// What was found in it.
+        looked: String,
+        /// Names of the importers.
+        tried: String,
+    },
+    /// A raw file is recognised, and something in it cannot be.
+    #[error("{} is damaged at {place}: {reason} (hint: {hint})", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where in it: a byte, a line, a table and row.
+        place: String,
+        /// What is wrong.
+        reason: String,
+        /// What to try.
+        hint: String,
+    },
+    /// An outside tool that reads this format is missing, too old, or failed.
+    #[error("cannot read {}: {reason} (hint: {hint})", path.display())]
+    Tool {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or went wrong.
+        reason: String,
+        /// How to mend it.
+        hint: String,
+    },
+    /// The file is recognised, and what it holds cannot become tables.
+    #[error("{} {reason} (hint: {hint})", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Why, a sentence without its subject.
+        reason: String,
+        /// What to import instead.
+        hint: String,
+    },
     /// No importer recognises the file.
-    #[error("{} is of no format that proftool reads (tried: {tried}; hint: name the profiler's own output file)", path.display())]
+    #[error("{} is of no format that proftool reads: {looks} (tried: {tried}; hint: name the profiler's own output file)", path.display())]
     UnknownFormat {
         /// The file.
         path: PathBuf,
+        /// What it looks like.
+        looks: String,
         /// Names of the importers.
         tried: String,
     },
@@ -39,10 +95,12 @@ pub enum Error {
         claimed: String,
     },
     /// The file is recognised, and holds nothing.
-    #[error("{} holds no events (read as {format}; formats tried: {tried}; hint: capture again, and check that the profiler ran while the target did)", path.display())]
+    #[error("{} holds no events (read as {format}, formats tried: {tried}; {looks}; hint: capture again, and check that the profiler ran while the target did)", path.display())]
     NoRows {
         /// The file.
         path: PathBuf,
+        /// What it looks like.
+        looks: String,
         /// The importer that read it.
         format: &'static str,
         /// Names of all importers.

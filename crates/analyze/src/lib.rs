@@ -9,11 +9,13 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod ideal;
+pub mod import;
 pub mod importers;
 pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod operators;
+pub mod raw;
 pub mod roofs;
 pub mod statistics;
 pub mod windows;

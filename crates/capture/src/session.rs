@@ -340,6 +340,7 @@ fn finish(
             clock: "CLOCK_MONOTONIC".to_owned(),
             start_unix_ns: run.start_unix_ns,
             start_monotonic_ns: 0,
+            ranks: Vec::new(),
         });
     }
     let environment = &request.environment;

@@ -4,6 +4,7 @@ mod artifacts;
 mod ceilings;
 mod commands;
 mod failure;
+mod hardware_key;
 mod interrupt;
 mod machine;
 mod names;

@@ -247,6 +247,24 @@ impl Draft {
         unreachable!("the loop ends at the first free name")
     }
 
+    /// Changes the name that the directory will have, as [`Draft::create`] would choose it.
+    ///
+    /// # Errors
+    /// When the directory cannot be renamed.
+    pub fn rename(&mut self, name: &str) -> Result<(), Error> {
+        let parent = self.whole.parent().map(Path::to_owned).unwrap_or_default();
+        let names = (1_u32..).map(|attempt| if attempt == 1 { name.to_owned() } else { format!("{name}-{attempt}") });
+        for name in names {
+            let (whole, partial) = (parent.join(&name), parent.join(format!("{name}{PARTIAL}")));
+            if !whole.exists() && !partial.exists() {
+                fs::rename(&self.partial, &partial).map_err(|error| Error::io("cannot rename to", &partial, error))?;
+                (self.partial, self.whole) = (partial, whole);
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The directory while it is being written.
     pub fn path(&self) -> &Path {
         &self.partial

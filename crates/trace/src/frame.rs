@@ -243,6 +243,46 @@ pub fn read_any(path: &Path) -> Result<DataFrame, Error> {
     })
 }
 
+/// Rows that [`read_groups`] holds in memory at a time.
+const GROUP_ROWS: usize = 1 << 17;
+
+/// Reads a table's Parquet file in pieces of bounded size and hands each to `take`.
+///
+/// # Errors
+/// [`Error::Schema`] when the file is damaged or not of the table, [`Error::Io`] when it cannot be opened, and what
+/// `take` returns.
+pub fn read_groups(
+    table: &Table,
+    path: &Path,
+    mut take: impl FnMut(DataFrame) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let damaged = |error: polars::prelude::PolarsError| at(path)(mismatch(table, error.to_string()));
+    let open = || File::open(path).map_err(|error| Error::io("cannot read", path, error));
+    let rows = ParquetReader::new(open()?).num_rows().map_err(damaged)?;
+    for first in (0..rows).step_by(GROUP_ROWS) {
+        let piece = ParquetReader::new(open()?).with_slice(Some((first, GROUP_ROWS))).finish().map_err(damaged)?;
+        check(table, &piece).map_err(at(path))?;
+        take(piece)?;
+    }
+    Ok(())
+}
+
+/// The frame with `pass` in every row of its column `pass`.
+///
+/// # Errors
+/// [`Error::Schema`] when the frame has no such column.
+pub fn with_pass(mut frame: DataFrame, pass: &str) -> Result<DataFrame, Error> {
+    let name = polars::prelude::PlSmallStr::from("pass");
+    let column = Column::new_scalar(name, polars::prelude::PlSmallStr::from(pass).into(), frame.height());
+    frame.with_column(column).map_err(|error| Error::Schema {
+        table: "frame".to_owned(),
+        path: None,
+        reason: error.to_string(),
+        hint: REIMPORT,
+    })?;
+    Ok(frame)
+}
+
 /// The canonical tables of one artifact, each checked against its schema. A table that was not written is empty.
 #[derive(Clone, Debug)]
 pub struct Tables {

@@ -5,8 +5,14 @@
 
 pub mod artifact;
 #[cfg(feature = "polars")]
+mod batch;
+#[cfg(feature = "polars")]
 pub mod frame;
 pub mod manifest;
+#[cfg(feature = "polars")]
+pub mod rows;
+#[cfg(feature = "polars")]
+pub mod sink;
 pub mod table;
 pub mod tables;
 

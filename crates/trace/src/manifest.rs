@@ -142,7 +142,23 @@ pub struct Pass {
     pub clock: String,
     /// Session start on the wall clock.
     pub start_unix_ns: i64,
-    /// Session start on the monotonic clock.
+    /// Session start on the monotonic clock, 0 where the profiler does not tell.
+    pub start_monotonic_ns: i64,
+    /// What each imported file says for itself, where a pass was put together from files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranks: Vec<RankStart>,
+}
+
+/// One file of a pass: each rank's times count from the session start of its own file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RankStart {
+    /// The rank.
+    pub rank: i64,
+    /// Its file below `raw/<pass>/`.
+    pub file: String,
+    /// Session start on the wall clock, 0 where the file does not tell.
+    pub start_unix_ns: i64,
+    /// Session start on the monotonic clock, 0 where the file does not tell.
     pub start_monotonic_ns: i64,
 }
 

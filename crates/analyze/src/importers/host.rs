@@ -1,21 +1,18 @@
 //! The importer of the host tracer's own file, `host.trace` (`docs/host-format.md`).
 
-use std::path::Path;
-
-use polars::prelude::Column;
 use proftool_trace::artifact::is_pass_name;
-use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
-use proftool_trace::{Table, tables};
+use proftool_trace::rows;
 use serde::Deserialize;
 
 use super::{Importer, Session};
 use crate::Error;
+use crate::raw::{FARTHEST_NS, Import, LONGEST_NS, Severity, Source};
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
     name: "host",
     doc: "The built-in host tracer's file, host.trace.",
-    sniff: |head| head.starts_with(MAGIC),
+    sniff: |head| head.bytes.starts_with(MAGIC),
     import,
 };
 
@@ -30,11 +27,6 @@ const EDGES: &[&str] = &["data", "event", "queue", "collective", "launch"];
 const SOURCES: &[&str] = &["declared", "inferred"];
 const APIS: &[&str] = &["runtime", "driver", "osrt", "mpi", "ucx", "op"];
 const STYLES: &[&str] = &["push_pop", "start_end", "mark"];
-/// Largest distance of a time from the session start, 73 years: lengths and their differences stay inside an `i64`.
-const FARTHEST_NS: i64 = 1 << 61;
-/// Longest time from the first start to the last end, 104 days: sums over hosts and rows stay inside an `i64`, and a
-/// length is exact as a float.
-const LONGEST_NS: i64 = 1 << 53;
 /// Stands for a name whose string was cut off with the end of the file.
 const LOST_NAME: &str = "(name lost)";
 
@@ -110,11 +102,12 @@ struct Content {
     truncated: bool,
 }
 
-fn import(path: &Path, tables: &mut Tables) -> Result<Session, Error> {
-    let bytes = std::fs::read(path).map_err(|cause| Error::Io { path: path.to_owned(), cause })?;
-    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
+fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
+    let bytes = source.read_to_vec()?;
+    let damaged = |reason: String| Error::Damaged { path: source.path().to_owned(), reason };
     if let Some(found) = version(&bytes).filter(|found| *found > VERSION) {
-        return Err(Error::NewerVersion { path: path.to_owned(), format: "host", found, supported: VERSION });
+        let path = source.path().to_owned();
+        return Err(Error::NewerVersion { path, format: "host", found, supported: VERSION });
     }
     let mut content = read(&bytes).map_err(damaged)?;
     let Some(head) = content.head.take() else {
@@ -122,10 +115,10 @@ fn import(path: &Path, tables: &mut Tables) -> Result<Session, Error> {
     };
     let rows = Importing { head: &head, content: &content };
     rows.check().map_err(damaged)?;
-    rows.append(tables)?;
+    import.sink.set_pass(&head.pass);
+    import.sink.set_rank(head.rank);
+    rows.append(import)?;
     Ok(Session {
-        pass: head.pass,
-        rank: head.rank,
         start_unix_ns: head.session_start_unix_ns,
         start_monotonic_ns: head.session_start_monotonic_ns,
         clock: head.clock,
@@ -274,157 +267,120 @@ impl<'a> Importing<'a> {
         Ok(())
     }
 
-    fn append(&self, tables: &mut Tables) -> Result<(), Error> {
-        self.append_head(tables)?;
-        self.append_operations(tables)?;
-        self.append_work(tables)?;
-        self.append_dependencies(tables)?;
-        self.append_calls(tables)?;
-        self.append_ranges(tables)?;
-        self.append_issues(tables)
-    }
-
-    /// Appends rows with pass and rank before the given columns.
-    fn put(&self, tables: &mut Tables, table: &'static Table, count: usize, columns: Vec<Column>) -> Result<(), Error> {
-        if count == 0 {
-            return Ok(());
+    fn append(&self, import: &mut Import<'_>) -> Result<(), Error> {
+        self.append_head(import)?;
+        for row in &self.content.operations {
+            import.put(&self.activity(row))?;
+            if row[15] != ABSENT {
+                import.put(&self.work(row))?;
+            }
         }
-        let mut all = vec![
-            text_column("pass", std::iter::repeat_n(Some(self.head.pass.as_str()), count)),
-            int_column("rank", std::iter::repeat_n(Some(self.head.rank), count)),
-        ];
-        all.extend(columns);
-        Ok(tables.append(table, &build(table, all)?)?)
+        for row in &self.content.dependencies {
+            let (kind, source) = (code(EDGES, row[2]), code(SOURCES, row[3]));
+            import.put(&rows::Dependency { activity: row[0], depends_on: row[1], kind, source })?;
+        }
+        self.content.calls.iter().try_for_each(|row| import.put(&self.call(row)))?;
+        self.content.ranges.iter().try_for_each(|row| import.put(&self.range(row)))?;
+        for (name, count, detail) in self.issues() {
+            import.issue(Severity::DataLoss, name, count.unsigned_abs(), detail);
+        }
+        Ok(())
     }
 
-    fn append_head(&self, tables: &mut Tables) -> Result<(), Error> {
-        let devices = &self.head.devices;
-        let columns = vec![
-            int_column("device", devices.iter().map(|row| Some(row.device))),
-            text_column("kind", devices.iter().map(|row| Some(row.kind.as_str()))),
-            text_column("name", devices.iter().map(|row| Some(row.name.as_str()))),
-            text_column("arch", devices.iter().map(|row| row.arch.as_deref())),
-            int_column("sm_count", devices.iter().map(|row| row.cores)),
-            int_column("memory_bytes", devices.iter().map(|row| row.memory_bytes)),
-            int_column("clock_hz", devices.iter().map(|row| row.clock_hz)),
-        ];
-        self.put(tables, &tables::DEVICES, devices.len(), columns)?;
-        let queues = &self.head.queues;
-        let columns = vec![
-            int_column("device", queues.iter().map(|row| Some(row.device))),
-            int_column("queue", queues.iter().map(|row| Some(row.queue))),
-            text_column("role", queues.iter().map(|row| row.role.as_deref())),
-            int_column("priority", queues.iter().map(|row| row.priority)),
-        ];
-        self.put(tables, &tables::QUEUES, queues.len(), columns)?;
-        let links = &self.head.links;
-        let columns = vec![
-            int_column("src", links.iter().map(|row| Some(row.src))),
-            int_column("dst", links.iter().map(|row| Some(row.dst))),
-            float_column("bytes_per_s", links.iter().map(|row| Some(row.bytes_per_s))),
-            int_column("latency_ns", links.iter().map(|row| row.latency_ns)),
-            bool_column("contended", links.iter().map(|row| Some(row.contended))),
-        ];
-        self.put(tables, &tables::LINKS, links.len(), columns)
+    fn append_head(&self, import: &mut Import<'_>) -> Result<(), Error> {
+        for row in &self.head.devices {
+            import.put(&rows::Device {
+                device: row.device,
+                kind: &row.kind,
+                name: &row.name,
+                arch: row.arch.as_deref(),
+                sm_count: row.cores,
+                memory_bytes: row.memory_bytes,
+                clock_hz: row.clock_hz,
+                ..rows::Device::default()
+            })?;
+        }
+        for row in &self.head.queues {
+            let role = row.role.as_deref();
+            import.put(&rows::Queue { device: row.device, queue: row.queue, role, priority: row.priority })?;
+        }
+        for row in &self.head.links {
+            import.put(&rows::Link {
+                src: row.src,
+                dst: row.dst,
+                bytes_per_s: row.bytes_per_s,
+                latency_ns: row.latency_ns,
+                contended: row.contended,
+            })?;
+        }
+        Ok(())
     }
 
-    fn append_operations(&self, tables: &mut Tables) -> Result<(), Error> {
-        let rows = &self.content.operations;
-        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
-        let columns = vec![
-            int("id", 0),
-            int_column("process", rows.iter().map(|_| Some(self.head.process))),
-            int("device", 2),
-            int("queue", 3),
-            text_column("kind", rows.iter().map(|row| code(KINDS, row[4]))),
-            text_column("name", rows.iter().map(|row| self.text(row[5]).or(Some("")))),
-            int("start_ns", 6),
-            int_column("end_ns", rows.iter().map(|row| Some(row[7].max(row[6])))),
-            int("call", 8),
-            int("bytes", 9),
-            text_column("copy_kind", rows.iter().map(|row| code(COPY_KINDS, row[10]))),
-            int("src_device", 11),
-            int("dst_device", 12),
-            bool_column("simulated", rows.iter().map(|row| Some(row[13] == 1))),
-        ];
-        self.put(tables, &tables::ACTIVITIES, rows.len(), columns)
+    fn activity(&self, row: &[i64; 22]) -> rows::Activity<'a> {
+        rows::Activity {
+            id: row[0],
+            process: Some(self.head.process),
+            device: row[2],
+            queue: optional(row[3]),
+            kind: code(KINDS, row[4]),
+            name: self.text(row[5]).unwrap_or_default(),
+            start_ns: row[6],
+            end_ns: row[7].max(row[6]),
+            call: optional(row[8]),
+            bytes: optional(row[9]),
+            copy_kind: Some(code(COPY_KINDS, row[10])).filter(|_| row[10] != ABSENT),
+            src_device: optional(row[11]),
+            dst_device: optional(row[12]),
+            simulated: row[13] == 1,
+            ..rows::Activity::default()
+        }
     }
 
-    fn append_work(&self, tables: &mut Tables) -> Result<(), Error> {
-        let rows: Vec<_> = self.content.operations.iter().filter(|row| row[15] != ABSENT).collect();
-        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
-        let columns = vec![
-            int("activity", 0),
-            int("step", 14),
-            text_column("phase", rows.iter().map(|row| self.text(row[15]))),
-            int("stage", 16),
-            int("micro_batch", 17),
-            int("rows", 18),
-            int("flop", 19),
-            int("dram_bytes", 20),
-            text_column("precision", rows.iter().map(|row| self.text(row[21]))),
-        ];
-        self.put(tables, &tables::WORK, rows.len(), columns)
+    fn work(&self, row: &[i64; 22]) -> rows::Work<'a> {
+        rows::Work {
+            activity: row[0],
+            step: optional(row[14]),
+            phase: self.text(row[15]),
+            stage: optional(row[16]),
+            micro_batch: optional(row[17]),
+            rows: optional(row[18]),
+            flop: optional(row[19]),
+            dram_bytes: optional(row[20]),
+            precision: self.text(row[21]),
+        }
     }
 
-    fn append_dependencies(&self, tables: &mut Tables) -> Result<(), Error> {
-        let rows = &self.content.dependencies;
-        let columns = vec![
-            int_column("activity", rows.iter().map(|row| Some(row[0]))),
-            int_column("depends_on", rows.iter().map(|row| Some(row[1]))),
-            text_column("kind", rows.iter().map(|row| code(EDGES, row[2]))),
-            text_column("source", rows.iter().map(|row| code(SOURCES, row[3]))),
-        ];
-        self.put(tables, &tables::DEPENDENCIES, rows.len(), columns)
+    fn call(&self, row: &[i64; 9]) -> rows::Call<'a> {
+        rows::Call {
+            id: row[0],
+            process: Some(self.head.process),
+            thread: optional(row[1]),
+            api: code(APIS, row[2]),
+            name: self.text(row[3]).unwrap_or_default(),
+            start_ns: row[4],
+            end_ns: row[5].max(row[4]),
+            device: optional(row[6]),
+            queue: optional(row[7]),
+            target_event: optional(row[8]),
+            ..rows::Call::default()
+        }
     }
 
-    fn append_calls(&self, tables: &mut Tables) -> Result<(), Error> {
-        let rows = &self.content.calls;
-        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
-        let columns = vec![
-            int("id", 0),
-            int_column("process", rows.iter().map(|_| Some(self.head.process))),
-            int("thread", 1),
-            text_column("api", rows.iter().map(|row| code(APIS, row[2]))),
-            text_column("name", rows.iter().map(|row| self.text(row[3]).or(Some("")))),
-            int("start_ns", 4),
-            int_column("end_ns", rows.iter().map(|row| Some(row[5].max(row[4])))),
-            int("device", 6),
-            int("queue", 7),
-            int("target_event", 8),
-        ];
-        self.put(tables, &tables::CALLS, rows.len(), columns)
-    }
-
-    fn append_ranges(&self, tables: &mut Tables) -> Result<(), Error> {
-        let rows = &self.content.ranges;
-        let int = |name: &str, field: usize| int_column(name, rows.iter().map(|row| optional(row[field])));
-        let columns = vec![
-            int("id", 0),
-            int("parent", 1),
-            int_column("process", rows.iter().map(|_| Some(self.head.process))),
-            int("thread", 2),
-            int("end_thread", 2),
-            text_column("domain", rows.iter().map(|row| self.text(row[3]))),
-            text_column("name", rows.iter().map(|row| self.text(row[4]).or(Some("")))),
-            text_column("style", rows.iter().map(|row| code(STYLES, row[5]))),
-            int("start_ns", 6),
-            int_column("end_ns", rows.iter().map(|row| optional(row[7]).map(|end| end.max(row[6])))),
-            int("depth", 8),
-        ];
-        self.put(tables, &tables::RANGES, rows.len(), columns)
-    }
-
-    fn append_issues(&self, tables: &mut Tables) -> Result<(), Error> {
-        let issues = self.issues();
-        let columns = vec![
-            text_column("source", issues.iter().map(|_| Some(IMPORTER.name))),
-            text_column("severity", issues.iter().map(|_| Some("data_loss"))),
-            text_column("code", issues.iter().map(|issue| Some(issue.0))),
-            int_column("count", issues.iter().map(|issue| Some(issue.1))),
-            text_column("detail", issues.iter().map(|issue| Some(issue.2.as_str()))),
-        ];
-        self.put(tables, &tables::ISSUES, issues.len(), columns)
+    fn range(&self, row: &[i64; 9]) -> rows::Range<'a> {
+        rows::Range {
+            id: row[0],
+            parent: optional(row[1]),
+            process: Some(self.head.process),
+            thread: optional(row[2]),
+            end_thread: optional(row[2]),
+            domain: self.text(row[3]),
+            name: self.text(row[4]).unwrap_or_default(),
+            style: code(STYLES, row[5]),
+            start_ns: row[6],
+            end_ns: optional(row[7]).map(|end| end.max(row[6])),
+            depth: optional(row[8]),
+            payload: None,
+        }
     }
 
     /// Code, count and sentence of each problem.
@@ -461,12 +417,17 @@ impl<'a> Importing<'a> {
     }
 }
 
-fn code(names: &[&'static str], code: i64) -> Option<&'static str> {
+fn find(names: &[&'static str], code: i64) -> Option<&'static str> {
     usize::try_from(code).ok().and_then(|code| names.get(code).copied())
 }
 
+/// The name of a code that [`Importing::check`] has seen to exist.
+fn code(names: &[&'static str], code: i64) -> &'static str {
+    find(names, code).unwrap_or_default()
+}
+
 fn in_range(what: &str, mut codes: impl Iterator<Item = i64>, names: &[&'static str]) -> Result<(), String> {
-    match codes.find(|value| code(names, *value).is_none()) {
+    match codes.find(|value| find(names, *value).is_none()) {
         Some(value) => Err(format!("{value} is no {what}")),
         None => Ok(()),
     }
@@ -474,10 +435,10 @@ fn in_range(what: &str, mut codes: impl Iterator<Item = i64>, names: &[&'static 
 
 #[cfg(test)]
 mod tests {
-    use super::super::import;
     use super::*;
-    use proftool_trace::frame::{ints, texts};
-    use std::path::PathBuf;
+    use crate::fixture::import_bytes;
+    use proftool_trace::frame::{Tables, ints, texts};
+    use proftool_trace::tables;
 
     const HEAD: &str = r#"{"pass": "host", "rank": 0, "process": 42,
         "session_start_unix_ns": 5, "session_start_monotonic_ns": 6, "clock": "CLOCK_MONOTONIC", "time": "measured",
@@ -514,19 +475,10 @@ mod tests {
 
     const WHOLE: &str = r#"{"lost": {"operations": 0, "dependencies": 0, "calls": 0, "ranges": 0}}"#;
 
-    fn written(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("host.trace");
-        std::fs::write(&path, bytes).unwrap();
-        (folder, path)
-    }
-
     fn imported(bytes: &[u8]) -> Result<(Session, Tables), Error> {
-        let (_folder, path) = written(bytes);
-        let mut tables = Tables::default();
-        let (importer, session) = import(&path, &mut tables)?;
-        assert_eq!(importer.name, "host");
-        Ok((session, tables))
+        let (imported, tables) = import_bytes("host.trace", bytes)?;
+        assert_eq!((imported.importer, imported.pass.as_str()), ("host", "host"));
+        Ok((imported.session, tables))
     }
 
     #[test]

@@ -249,12 +249,16 @@ fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Fai
     let mut all = Tables::default();
     for pass in &mut manifest.passes {
         let file = draft.path().join("raw").join(&pass.name).join("host.trace");
-        let (_, session) = proftool_analyze::importers::import(&file, &mut all)?;
+        let (imported, tables) = proftool_analyze::import::into_memory(&file)?;
+        for table in tables::ALL {
+            all.append(table, tables.get(table))?;
+        }
+        let session = imported.session;
         pass.clock = session.clock;
         pass.start_unix_ns = session.start_unix_ns;
         pass.start_monotonic_ns = session.start_monotonic_ns;
     }
-    manifest.devices = devices(&all)?;
+    manifest.devices = devices(all.get(&tables::DEVICES))?;
     let cores: Vec<i64> =
         manifest.devices.iter().filter(|device| device.kind == "cpu").map(|device| device.device).collect();
     if !cores.is_empty() {
@@ -268,8 +272,7 @@ fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Fai
 }
 
 /// The devices of the manifest, from the imported table.
-pub(crate) fn devices(all: &Tables) -> Result<Vec<Device>, Failure> {
-    let table = all.get(&tables::DEVICES);
+pub(crate) fn devices(table: &DataFrame) -> Result<Vec<Device>, Failure> {
     let (numbers, kinds) = (frame::ints(table, "device")?, frame::texts(table, "kind")?);
     let (names, archs) = (frame::texts(table, "name")?, frame::texts(table, "arch")?);
     let rows = numbers.into_iter().zip(kinds).zip(names).zip(archs);

@@ -2,28 +2,49 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use proftool_trace::frame::{self, Tables};
-use proftool_trace::manifest::{FORMAT, Manifest, Pass, Results, Target, Time};
-use proftool_trace::{Artifact, Draft, tables};
+use proftool_analyze::import::{self, Found, Imported, Options, Report};
+use proftool_analyze::raw::Progress;
+use proftool_trace::manifest::{FORMAT, Manifest, Pass, RankStart, Results, Target, Time};
+use proftool_trace::{Artifact, Draft, frame, tables};
 
 use crate::commands::capture;
 use crate::failure::{Failure, Kind, Outcome};
-use crate::{artifacts, machine, tty};
+use crate::progress::Bar;
+use crate::{artifacts, hardware_key, machine, tty};
 
-/// Turn raw profiler files, or an interrupted capture, into an artifact.
+/// Turn raw profiler files, a directory of ranks, or an interrupted capture into an artifact.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  proftool import host.trace
-  proftool import artifacts/20260131T235959Z-baseline_pipeline_parallelism-cpu-amd-epyc-zen4-2c.partial
-  proftool list importers       the formats that can be read")]
+#[command(
+    after_help = "Each PATH becomes one artifact. A directory is imported whole: the files of several ranks become
+one set of tables, and a zip archive is treated as the directory that it holds. Files may be packed
+with gzip or zstd. What a file is, its content tells.
+
+Examples:
+  proftool import trace.json.gz                       a PyTorch profiler (Kineto) trace
+  proftool import report.sqlite                       nsys export --type sqlite
+  proftool import report.nsys-rep                     needs nsys on the PATH
+  proftool import traces/                             one file a rank
+  proftool import ncu.csv --hardware a100-40gb        a page that does not name its device
+  proftool import artifacts/20260131T235959Z-baseline_pipeline_parallelism.partial
+  proftool list importers                             the formats that can be read"
+)]
 pub(crate) struct Args {
-    /// Files, or folders whose `raw/` holds files
+    /// Files, archives or directories
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Folder that the artifact is made in
     #[arg(long, value_name = "DIR", default_value = "artifacts")]
     artifacts: PathBuf,
+    /// Device that the file is of, where it names none
+    #[arg(long, value_name = "SPEC")]
+    hardware: Option<String>,
+    /// Files of a directory that are read at the same time (default: one a core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
     /// Fail when a file lost data
     #[arg(long)]
     strict: bool,
@@ -32,93 +53,201 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     artifacts::check_writable(&args.artifacts)?;
     for path in &args.paths {
-        for file in raw_files(path)? {
-            let (artifact, lost) = import(&file, &args.artifacts)?;
-            if lost && args.strict {
-                let hint = "see its issues with `proftool report`";
-                return Err(Failure::new(
-                    Kind::DataLoss,
-                    anyhow::anyhow!("{} lost data (hint: {hint})", file.display()),
-                ));
-            }
-            tty::print(&format!("{}\n", artifact.path.display()))?;
+        let (artifact, lost) = import(path, args)?;
+        tty::print(&format!("{}\n", artifact.path.display()))?;
+        if lost && args.strict {
+            let hint = "see its issues with `proftool report`";
+            return Err(Failure::new(Kind::DataLoss, anyhow::anyhow!("{} lost data (hint: {hint})", path.display())));
         }
     }
     Ok(0)
 }
 
-/// The raw files that `path` stands for: itself, or every file below its `raw/` folder.
-fn raw_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let unreadable =
-        |error: std::io::Error| Failure::io(format!("cannot read {}: {error} (hint: check the path)", path.display()));
-    let root = if path.join("raw").is_dir() { path.join("raw") } else { path.to_owned() };
-    let (mut files, mut folders) = (Vec::new(), vec![root]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?.path();
-            if entry.is_dir() { folders.push(entry) } else { files.push(entry) }
+fn import(path: &Path, args: &Args) -> Result<(Artifact, bool), Failure> {
+    let progress = Arc::new(Progress::default());
+    let found = import::find(path, &progress)?;
+    let environment = machine::environment(&proftool_hardware::probe());
+    let stamp = environment.captured_utc.replace(['-', ':'], "");
+    let target = stem(path);
+    let draft = Draft::create(&args.artifacts, &format!("{stamp}-{target}"))?;
+    match fill(path, args, &found, &progress, &draft) {
+        Ok(report) => finish(draft, report, &target, &stamp, args),
+        Err(failure) => {
+            draft.discard();
+            Err(failure)
         }
     }
-    files.sort();
-    if files.is_empty() {
-        let hint = "the capture ended before anything was recorded; remove the folder";
-        return Err(Failure::io(format!("{} holds no raw file (hint: {hint})", path.display())));
-    }
-    Ok(files)
 }
 
-fn import(file: &Path, parent: &Path) -> Result<(Artifact, bool), Failure> {
-    let mut all = Tables::default();
-    let (importer, session) = proftool_analyze::importers::import(file, &mut all)?;
+/// Writes the tables, shows how far it is, and copies the raw files.
+fn fill(path: &Path, args: &Args, found: &Found, progress: &Progress, draft: &Draft) -> Result<Report, Failure> {
+    let workers =
+        args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n as usize);
+    let options = Options { workers, hardware: args.hardware.as_deref() };
+    let report = watched(found, progress, || import::into_folder(found, &draft.tables_dir(), options))?;
+    for one in &report.imported {
+        copy_raw(path, one, draft)?;
+    }
+    warn(found, &report);
+    Ok(report)
+}
+
+/// Runs `work` under a progress bar of the bytes read.
+fn watched<R: Send>(found: &Found, progress: &Progress, work: impl FnOnce() -> R + Send) -> R {
+    let total: u64 = found.claimed.iter().map(|one| one.source.disk_bytes()).sum();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let shown = scope.spawn(|| {
+            let bar = Bar::new("import");
+            while !done.load(Ordering::Relaxed) {
+                let read = progress.read.load(Ordering::Relaxed).min(total);
+                let rows = progress.rows.load(Ordering::Relaxed);
+                bar.set((read >> 20) as usize, (total >> 20) as usize, &format!("MiB, {rows} rows"));
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        shown.thread().unpark();
+        result
+    })
+}
+
+/// Copies an imported file or directory below `raw/<pass>/`, where `import` finds it again.
+fn copy_raw(root: &Path, one: &Imported, draft: &Draft) -> Result<(), Failure> {
+    let target = draft.raw_dir(&one.pass)?.join(raw_name(root, one));
+    copy(&one.place, &target).map_err(|error| {
+        Failure::io(format!(
+            "cannot copy {} to {}: {error} (hint: check the space on the disk)",
+            one.path.display(),
+            target.display()
+        ))
+    })
+}
+
+/// The file's path below the path that was named; its own name when it was named itself.
+fn raw_name(root: &Path, one: &Imported) -> PathBuf {
+    let below = one.path.strip_prefix(root).unwrap_or(&one.path);
+    let below = below.strip_prefix("raw").ok().and_then(|rest| rest.strip_prefix(&one.pass).ok()).unwrap_or(below);
+    let name = if below.as_os_str().is_empty() { one.path.file_name().map(Path::new) } else { Some(below) };
+    name.unwrap_or(Path::new("raw")).to_owned()
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    if !from.is_dir() {
+        return fs::copy(from, to).map(|_| ());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn warn(found: &Found, report: &Report) {
+    for one in report.imported.iter().filter(|one| one.problems > 0) {
+        eprintln!("warning: {} kinds of problem with {} (hint: see its report)", one.problems, one.path.display());
+    }
+    if let [(first, reason), ..] = found.passed_over.as_slice() {
+        let count = found.passed_over.len();
+        eprintln!("note: {count} files were passed over, the first {}: {reason}", first.display());
+    }
+}
+
+fn finish(
+    mut draft: Draft,
+    report: Report,
+    target: &str,
+    stamp: &str,
+    args: &Args,
+) -> Result<(Artifact, bool), Failure> {
     let environment = machine::environment(&proftool_hardware::probe());
-    let target = stem(file);
-    let stamp = environment.captured_utc.replace(['-', ':'], "");
-    let draft = Draft::create(parent, &format!("{stamp}-{target}"))?;
-    let copy = draft.raw_dir(&session.pass)?.join(file.file_name().unwrap_or(file.as_os_str()));
-    fs::copy(file, &copy)
-        .map_err(|error| Failure::io(format!("cannot copy {} to {}: {error}", file.display(), copy.display())))?;
+    let devices = capture::devices(&frame::read(&tables::DEVICES, &draft.tables_dir())?)?;
+    let used: usize = report.imported.iter().map(|one| one.devices.len()).sum();
+    let key = hardware_key::of_devices(&devices, used).unwrap_or_else(|| "imported".to_owned());
+    draft.rename(&format!("{stamp}-{target}-{key}"))?;
+    let importers = report.imported.iter().map(|one| one.importer);
+    let mut parameters = std::collections::BTreeMap::new();
+    parameters.insert("imported_as".to_owned(), unique(importers).join(", "));
+    if let Some(hardware) = &args.hardware {
+        parameters.insert("hardware".to_owned(), hardware.clone());
+    }
+    let simulated = report.imported.iter().any(|one| one.session.time_simulated);
+    let lost = report.imported.iter().any(|one| one.lost);
     let manifest = Manifest {
         format: FORMAT,
-        target: Target {
-            name: target,
-            parameters: [("imported_as".to_owned(), importer.name.to_owned())].into(),
-            seed: 0,
-        },
+        target: Target { name: target.to_owned(), parameters, seed: 0 },
         pair: None,
-        hardware_key: "imported".to_owned(),
-        time: if session.time_simulated { Time::Simulated } else { Time::Measured },
+        hardware_key: key,
+        time: if simulated { Time::Simulated } else { Time::Measured },
         captured_utc: environment.captured_utc,
         command_line: machine::command_line(),
         git: None,
         host: environment.host,
-        devices: capture::devices(&all)?,
+        devices,
         versions: environment.versions,
-        passes: vec![Pass {
-            name: session.pass,
-            profilers: vec![importer.name.to_owned()],
-            clock: session.clock,
-            start_unix_ns: session.start_unix_ns,
-            start_monotonic_ns: session.start_monotonic_ns,
-        }],
+        passes: passes(&report.imported),
         warmup: 0,
         iterations: 0,
         blocks: 0,
-        tables: all.write(&draft.tables_dir())?,
+        tables: report.tables,
         results: Results::default(),
         modelled: Vec::new(),
     };
-    let severities = frame::texts(all.get(&tables::ISSUES), "severity")?;
-    if !severities.is_empty() {
-        eprintln!("warning: {} kinds of problem with {} (hint: see its report)", severities.len(), file.display());
-    }
-    let lost = severities.iter().flatten().any(|severity| severity == "data_loss");
     Ok((draft.finish(manifest)?, lost))
 }
 
-/// The name of a file without its last ending.
+/// One entry a pass, in the order of the files; its start is that of its first file.
+fn passes(imported: &[Imported]) -> Vec<Pass> {
+    let mut passes: Vec<Pass> = Vec::new();
+    for one in imported {
+        let rank = RankStart {
+            rank: one.rank,
+            file: one.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            start_unix_ns: one.session.start_unix_ns,
+            start_monotonic_ns: one.session.start_monotonic_ns,
+        };
+        if let Some(pass) = passes.iter_mut().find(|pass| pass.name == one.pass) {
+            pass.ranks.push(rank);
+            continue;
+        }
+        passes.push(Pass {
+            name: one.pass.clone(),
+            profilers: vec![one.importer.to_owned()],
+            clock: one.session.clock.clone(),
+            start_unix_ns: one.session.start_unix_ns,
+            start_monotonic_ns: one.session.start_monotonic_ns,
+            ranks: vec![rank],
+        });
+    }
+    passes
+}
+
+fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut unique: Vec<&str> = Vec::new();
+    names.for_each(|name| {
+        if !unique.contains(&name) {
+            unique.push(name);
+        }
+    });
+    unique
+}
+
+/// The name of a file or directory without its endings (`trace` of `trace.json.gz`).
 fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "import".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = path.file_name().or_else(|| whole.file_name());
+    let name = name.map_or_else(|| "import".to_owned(), |name| name.to_string_lossy().into_owned());
+    if path.is_dir() {
+        return name;
+    }
+    let mut stem = name.as_str();
+    for ending in [".gz", ".zst", ".zip"] {
+        stem = stem.strip_suffix(ending).unwrap_or(stem);
+    }
+    stem.rsplit_once('.').map_or(stem, |(stem, _)| stem).to_owned()
 }

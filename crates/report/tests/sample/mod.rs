@@ -131,6 +131,7 @@ fn manifest(role: &str) -> Manifest {
             clock: "CLOCK_MONOTONIC".into(),
             start_unix_ns: 0,
             start_monotonic_ns: 0,
+            ranks: Vec::new(),
         }],
         warmup: 2,
         iterations: ITERATIONS as u64,

@@ -1,0 +1,105 @@
+//! What a path holds: the files and directories that importers claim.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{names, ranks};
+use crate::Error;
+use crate::importers::{IMPORTERS, Importer};
+use crate::raw::{Progress, Source};
+
+/// A file or directory with the importer that claims it.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The importer.
+    pub importer: &'static Importer,
+    /// What it will read.
+    pub source: Source,
+    /// The rank that the rows get where the file itself does not tell.
+    pub rank: i64,
+}
+
+/// What was found below a path.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What importers claim, sorted by path.
+    pub claimed: Vec<Claimed>,
+    /// Files that no importer claims, each with the reason.
+    pub passed_over: Vec<(PathBuf, String)>,
+}
+
+/// Finds what to import at `path`: the file, a directory that is one capture, or every file below a directory.
+///
+/// # Errors
+/// For a single file what opening or claiming it says; for a directory [`Error::NothingInside`] when no file is
+/// claimed, [`Error::AmbiguousFormat`] when several importers claim one.
+pub fn find(path: &Path, progress: &Arc<Progress>) -> Result<Found, Error> {
+    let source = Source::open(path, progress)?;
+    if !source.is_dir() {
+        return Ok(Found { claimed: vec![claimed(source)?], passed_over: Vec::new() });
+    }
+    // A capture's folder, whole or `.partial`: what the profilers wrote lies in its `raw/`.
+    let source = if source.head().files.iter().any(|name| name == "raw") { source.entry("raw")? } else { source };
+    let mut found = Found::default();
+    walk(source, &mut found)?;
+    if found.claimed.is_empty() {
+        return Err(nothing_inside(path, &found));
+    }
+    ranks::number(&mut found.claimed);
+    Ok(found)
+}
+
+fn nothing_inside(path: &Path, found: &Found) -> Error {
+    let looked = match found.passed_over.as_slice() {
+        [] => "it is empty; a capture that ended before anything was recorded leaves such a folder".to_owned(),
+        [(first, reason), rest @ ..] => {
+            let name = first.file_name().unwrap_or(first.as_os_str()).to_string_lossy();
+            format!("{} files were looked at; the first, {name}: {reason}", rest.len() + 1)
+        }
+    };
+    Error::NothingInside { path: path.to_owned(), looked, tried: names(IMPORTERS) }
+}
+
+fn walk(source: Source, found: &mut Found) -> Result<(), Error> {
+    match claim(&source) {
+        Ok(importer) => {
+            let rank = source.rank_hint().unwrap_or(0);
+            found.claimed.push(Claimed { importer, source, rank });
+            Ok(())
+        }
+        Err(Error::UnknownFormat { .. }) if source.is_dir() => {
+            for name in source.head().files {
+                match source.entry(name) {
+                    Ok(entry) => walk(entry, found)?,
+                    Err(error @ Error::Io { .. }) => return Err(error),
+                    Err(error) => found.passed_over.push((source.path().join(name), error.to_string())),
+                }
+            }
+            Ok(())
+        }
+        Err(Error::UnknownFormat { looks, .. }) => {
+            found.passed_over.push((source.path().to_owned(), looks));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A single file or directory with its importer.
+pub(super) fn claimed(source: Source) -> Result<Claimed, Error> {
+    let importer = claim(&source)?;
+    let rank = source.rank_hint().unwrap_or(0);
+    Ok(Claimed { importer, source, rank })
+}
+
+/// The one importer that claims a source.
+fn claim(source: &Source) -> Result<&'static Importer, Error> {
+    let head = source.head();
+    let claims: Vec<&'static Importer> = IMPORTERS.iter().filter(|importer| (importer.sniff)(&head)).collect();
+    let path = || source.path().to_owned();
+    match claims.as_slice() {
+        [importer] => Ok(importer),
+        [] => Err(Error::UnknownFormat { path: path(), looks: head.looks(), tried: names(IMPORTERS) }),
+        several => Err(Error::AmbiguousFormat { path: path(), claimed: names(several.iter().copied()) }),
+    }
+}

@@ -1,0 +1,207 @@
+//! The driver of imports: finds what a path holds, imports several files side by side, and joins their tables.
+
+mod claim;
+mod join;
+mod ranks;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proftool_trace::frame::Tables;
+use proftool_trace::manifest::TableRows;
+use proftool_trace::rows::Device;
+use proftool_trace::sink::{Filled, Sink};
+use proftool_trace::tables;
+
+pub use claim::{Claimed, Found, find};
+
+use crate::Error;
+use crate::importers::{IMPORTERS, Importer, Session};
+use crate::raw::{Import, Progress, Severity, Source};
+
+/// One file or directory that was imported.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The importer that read it.
+    pub importer: &'static str,
+    /// Its path.
+    pub path: PathBuf,
+    /// Where the raw file lies; another place than `path` for what was inside a zip archive.
+    pub place: PathBuf,
+    /// The pass that its rows belong to.
+    pub pass: String,
+    /// Its rank.
+    pub rank: i64,
+    /// What it says about its session.
+    pub session: Session,
+    /// Devices on which something ran.
+    pub devices: Vec<i64>,
+    /// Kinds of problem found in it.
+    pub problems: usize,
+    /// Whether data was lost.
+    pub lost: bool,
+}
+
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Files that are read at the same time.
+    pub workers: usize,
+    /// Name of the device, for files that name none.
+    pub hardware: Option<&'a str>,
+}
+
+/// What an import gave.
+#[derive(Debug)]
+pub struct Report {
+    /// One entry a file, in the order of the files.
+    pub imported: Vec<Imported>,
+    /// The tables that were written.
+    pub tables: Vec<TableRows>,
+}
+
+/// Imports one file into tables in memory.
+///
+/// # Errors
+/// What finding, reading or checking the file says.
+pub fn into_memory(path: &Path) -> Result<(Imported, Tables), Error> {
+    let source = Source::open(path, &Arc::new(Progress::default()))?;
+    let claimed = claim::claimed(source)?;
+    let (imported, filled) = one(&claimed, (&[], None), &Sink::memory)?;
+    match filled {
+        Filled::Tables(tables) => Ok((imported, *tables)),
+        Filled::Files(_) => unreachable!("the sink was one in memory"),
+    }
+}
+
+/// Imports every file that was found into Parquet files in `folder`, several at a time. Memory is bounded by the
+/// number of workers. Two files of the same pass and rank become passes of their own.
+///
+/// # Errors
+/// The first error of any file; what was written until then is for the caller to remove.
+pub fn into_folder(found: &Found, folder: &Path, options: Options<'_>) -> Result<Report, Error> {
+    if let [claimed] = found.claimed.as_slice() {
+        let (imported, filled) =
+            one(claimed, (&found.passed_over, options.hardware), &|pass, rank| Sink::folder(pass, rank, folder))?;
+        let Filled::Files(tables) = filled else { unreachable!("the sink wrote files") };
+        return Ok(Report { imported: vec![imported], tables });
+    }
+    let parts = join::Parts::create(folder, found.claimed.len())?;
+    let mut imported = side_by_side(&found.claimed, options.workers, &|index, claimed| {
+        let place = parts.folder(index);
+        let passed_over = if index == 0 { found.passed_over.as_slice() } else { &[] };
+        one(claimed, (passed_over, options.hardware), &|pass, rank| Sink::folder(pass, rank, &place))
+            .map(|(imported, _)| imported)
+    })?;
+    ranks::make_passes_unique(&mut imported);
+    let tables = parts.join(&imported)?;
+    Ok(Report { imported, tables })
+}
+
+/// Runs `work` on each of `items`, `workers` at a time; the results in the order of the items, or the first error.
+fn side_by_side<'i, T, R: Send>(
+    items: &'i [T],
+    workers: usize,
+    work: &(dyn Fn(usize, &'i T) -> Result<R, Error> + Sync),
+) -> Result<Vec<R>, Error>
+where
+    T: Sync,
+{
+    let next = Mutex::new(items.iter().enumerate());
+    let done = Mutex::new(Vec::with_capacity(items.len()));
+    let failed = Mutex::new(None::<(usize, Error)>);
+    let take = || {
+        let stop = failed.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if stop { None } else { next.lock().unwrap_or_else(PoisonError::into_inner).next() }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..workers.clamp(1, items.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((index, item)) = take() {
+                    match work(index, item) {
+                        Ok(result) => done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result)),
+                        Err(error) => {
+                            let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                            if first.as_ref().is_none_or(|(other, _)| index < *other) {
+                                *first = Some((index, error));
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some((_, error)) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Imports one claimed file into the sink that `sink` makes for its pass and rank; its issues name files that nobody
+/// claimed.
+fn one(
+    claimed: &Claimed,
+    (passed_over, hardware): (&[(PathBuf, String)], Option<&str>),
+    sink: &dyn Fn(&str, i64) -> Sink,
+) -> Result<(Imported, Filled), Error> {
+    let Claimed { importer, source, rank } = claimed;
+    let mut import = Import::new(importer.name, source, sink(importer.name, *rank));
+    let session = (importer.import)(source, &mut import)?;
+    for (path, reason) in passed_over.iter().take(1) {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let detail = format!("files beside it that no importer claims, the first {name}: {reason}");
+        import.issue(Severity::Info, "files_passed_over", passed_over.len() as u64, detail);
+    }
+    let (mut sink, outcome) = import.finish()?;
+    if let Some(name) = hardware.filter(|_| sink.rows(&tables::DEVICES) == 0) {
+        for device in &outcome.devices {
+            sink.put(&Device { device: *device, kind: "cuda", name, ..Device::default() })?;
+        }
+    }
+    if event_rows(&sink) == 0 {
+        let (path, format, tried) = (source.path().to_owned(), importer.name, names(IMPORTERS));
+        return Err(Error::NoRows { path, format, tried, looks: source.head().looks() });
+    }
+    let imported = Imported {
+        importer: importer.name,
+        path: source.path().to_owned(),
+        place: source.place().to_owned(),
+        pass: sink.pass().to_owned(),
+        rank: sink.rank(),
+        session,
+        devices: outcome.devices,
+        problems: outcome.problems,
+        lost: outcome.lost,
+    };
+    Ok((imported, sink.finish()?))
+}
+
+fn names<'a>(importers: impl IntoIterator<Item = &'a Importer>) -> String {
+    importers.into_iter().map(|importer| importer.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Rows that are about something that happened, rather than about the machine or the data.
+fn event_rows(sink: &Sink) -> u64 {
+    let about = [&tables::DEVICES, &tables::QUEUES, &tables::LINKS, &tables::ISSUES, &tables::COUNTER_DEFS];
+    let events = tables::ALL.iter().filter(|table| !about.iter().any(|other| other.name == table.name));
+    events.map(|table| sink.rows(table)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_file_is_refused_with_the_formats_tried_and_what_it_looks_like() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "hello").unwrap();
+        let error = into_memory(&path).unwrap_err().to_string();
+        assert!(error.contains("notes.txt") && error.contains("tried: host"), "{error}");
+        assert!(error.contains("text beginning with \"hello\""), "{error}");
+        let missing = into_memory(&folder.path().join("absent")).unwrap_err();
+        assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    }
+}

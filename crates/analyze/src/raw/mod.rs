@@ -1,0 +1,12 @@
+//! What importers share: opening a raw file whatever its packing, looking at its beginning, and checking its rows.
+
+mod head;
+mod import;
+mod packed;
+mod source;
+
+pub use head::{HEAD_BYTES, Head};
+pub(crate) use import::{FARTHEST_NS, LONGEST_NS};
+pub use import::{Import, Severity};
+pub use packed::{BOMB_BYTES, BOMB_RATIO};
+pub use source::{Progress, Source};
