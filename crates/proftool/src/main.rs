@@ -7,6 +7,7 @@ mod failure;
 mod hardware_key;
 mod interrupt;
 mod machine;
+mod memory;
 mod names;
 mod output;
 mod progress;
@@ -19,6 +20,7 @@ use clap::Parser;
 use crate::commands::Cli;
 
 fn main() -> ExitCode {
+    memory::keep_freed_buffers();
     let cli = Cli::parse();
     match cli.run() {
         Ok(code) => ExitCode::from(code),

@@ -1,10 +1,11 @@
 //! Rows of one table, gathered column by column until they are written as one row group.
 
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, Float64Chunked, Int64Chunked, IntoColumn, IntoSeries, StringChunked,
+    BooleanChunked, Column, DataFrame, Float64Chunked, Int64Chunked, IntoColumn, PlSmallStr, Scalar, StringChunked,
 };
-use polars_arrow::array::{Array, BooleanArray, MutableBinaryViewArray};
+use polars_arrow::array::{BooleanArray, MutableBinaryViewArray};
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+use polars_arrow::datatypes::ArrowDataType;
 
 use crate::artifact::Error;
 use crate::frame;
@@ -41,7 +42,8 @@ impl Validity {
             Self::All(all) if before == 0 => *all = present,
             Self::All(all) if *all == present => {}
             Self::All(all) => {
-                let mut bits = MutableBitmap::from_len_set_or_clear(*all, before);
+                let mut bits = MutableBitmap::new();
+                bits.extend_constant(before, *all);
                 bits.push(present);
                 *self = Self::Some(bits);
             }
@@ -56,16 +58,6 @@ impl Validity {
             Self::All(false) => Some(Bitmap::new_zeroed(rows)),
             Self::Some(bits) => Some(bits.into()),
         }
-    }
-}
-
-trait SetOrClear {
-    fn from_len_set_or_clear(set: bool, length: usize) -> Self;
-}
-
-impl SetOrClear for MutableBitmap {
-    fn from_len_set_or_clear(set: bool, length: usize) -> Self {
-        if set { Self::from_len_set(length) } else { Self::from_len_zeroed(length) }
     }
 }
 
@@ -108,12 +100,8 @@ impl Batch {
         let whole = std::mem::replace(self, Self::new(self.table));
         let rows = whole.rows;
         let mut columns = vec![
-            Column::new_scalar(
-                "pass".into(),
-                polars::prelude::Scalar::from(polars::prelude::PlSmallStr::from(pass)),
-                rows,
-            ),
-            Column::new_scalar("rank".into(), polars::prelude::Scalar::from(rank), rows),
+            Column::new_scalar("pass".into(), Scalar::from(PlSmallStr::from(pass)), rows),
+            Column::new_scalar("rank".into(), Scalar::from(rank), rows),
         ];
         let stated = self.table.columns[2..].iter();
         columns.extend(stated.zip(whole.columns).map(|(column, cells)| cells.freeze(column.name, rows)));
@@ -132,13 +120,8 @@ impl Cells {
                 Float64Chunked::from_vec_validity(name, values, validity.freeze(rows)).into_column()
             }
             Self::Bool(values, validity) => {
-                let array = BooleanArray::from(Bitmap::from(values)).with_validity(validity.freeze(rows));
-                BooleanChunked::with_chunk(
-                    name,
-                    array.as_any().downcast_ref::<BooleanArray>().cloned().unwrap_or_else(|| unreachable!()),
-                )
-                .into_series()
-                .into_column()
+                let array = BooleanArray::new(ArrowDataType::Boolean, values.into(), validity.freeze(rows));
+                BooleanChunked::with_chunk(name, array).into_column()
             }
             Self::Text(values) => StringChunked::with_chunk(name, values.into()).into_column(),
         }

@@ -53,19 +53,14 @@ impl Source {
     /// [`Error::Io`] when it cannot be read, [`Error::Empty`] for an empty file, [`Error::LfsPointer`] for the
     /// placeholder of a file that was never fetched, [`Error::Damaged`] for a broken archive.
     pub fn open(path: &Path, progress: &Arc<Progress>) -> Result<Self, Error> {
-        Self::at(path.to_owned(), path.to_owned(), None, progress)
+        Self::at(path, path.to_owned(), None, progress)
     }
 
-    fn at(
-        path: PathBuf,
-        place: PathBuf,
-        archive: Option<Arc<TempDir>>,
-        progress: &Arc<Progress>,
-    ) -> Result<Self, Error> {
-        let io = |cause| Error::Io { path: path.clone(), cause };
+    fn at(path: &Path, place: PathBuf, archive: Option<Arc<TempDir>>, progress: &Arc<Progress>) -> Result<Self, Error> {
+        let io = |cause| Error::Io { path: path.to_owned(), cause };
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let mut source = Self {
-            path: path.clone(),
+            path: path.to_owned(),
             place,
             packing: Packing::None,
             progress: Arc::clone(progress),
@@ -142,7 +137,7 @@ impl Source {
         }
         let folder = Arc::new(folder);
         let place = folder.path().to_owned();
-        Self::at(self.path.clone(), place, Some(folder), &self.progress)
+        Self::at(&self.path, place, Some(folder), &self.progress)
     }
 
     /// Opens a file or directory inside this directory.
@@ -150,7 +145,7 @@ impl Source {
     /// # Errors
     /// As [`Source::open`].
     pub fn entry(&self, name: &str) -> Result<Self, Error> {
-        Self::at(self.path.join(name), self.place.join(name), self.archive.clone(), &self.progress)
+        Self::at(&self.path.join(name), self.place.join(name), self.archive.clone(), &self.progress)
     }
 
     /// The path as the user named it; for messages.
@@ -248,7 +243,7 @@ impl Source {
     /// What the system, or a decompressor, said while this file was read.
     pub fn io(&self, cause: io::Error) -> Error {
         use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-        if cause.get_ref().is_some_and(|inner| inner.is::<Bomb>()) {
+        if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Bomb>) {
             return self.damaged(
                 "its packed data",
                 &cause,
