@@ -123,7 +123,7 @@ fn readable(frame: &DataFrame, columns: Option<&[&str]>, preset: &str) -> Table 
     table.set_header(headings(&shown));
     let rows = frame::json_rows(frame);
     for row in &rows {
-        table.add_row(shown.iter().map(|name| cell(name, &row[name])));
+        table.add_row(shown.iter().map(|name| shortened(cell(name, &row[name]))));
     }
     for (index, name) in shown.iter().enumerate() {
         if rows.iter().any(|row| row[name].is_number())
@@ -150,6 +150,21 @@ fn headings(names: &[String]) -> Vec<String> {
 fn heading(name: &str) -> String {
     let bare = ["_per_s", "_ns", "_ratio", "_hz"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
     bare.replace('_', " ")
+}
+
+/// Longest text of a cell: demangled kernel names run to a thousand characters. JSON and CSV hold them whole.
+const LONGEST_CELL: usize = 96;
+
+/// A long text without its middle: beginning and end tell kernel names apart.
+fn shortened(text: String) -> String {
+    let count = text.chars().count();
+    if count <= LONGEST_CELL {
+        return text;
+    }
+    let (start, end) = (LONGEST_CELL * 2 / 3, LONGEST_CELL / 3 - 1);
+    let first: String = text.chars().take(start).collect();
+    let last: String = text.chars().skip(count - end).collect();
+    format!("{first}…{last}")
 }
 
 fn cell(name: &str, value: &Value) -> String {

@@ -126,6 +126,22 @@ pub fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }
 
+/// Longest kernel name that a table shows; demangled template names run to a thousand characters.
+const LONGEST_NAME: usize = 96;
+
+/// A kernel name as code, its middle left out where it is long: beginning and end tell instances apart. The tables and
+/// `--format json` hold it whole.
+pub fn name(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= LONGEST_NAME {
+        return code(text);
+    }
+    let (start, end) = (LONGEST_NAME * 2 / 3, LONGEST_NAME / 3 - 1);
+    let first: String = text.chars().take(start).collect();
+    let last: String = text.chars().skip(count - end).collect();
+    code(&format!("{first}…{last}"))
+}
+
 /// Words of a command line, quoted for a POSIX shell where that is needed.
 pub fn shell(words: &[String]) -> String {
     let harmless = |character: char| character.is_ascii_alphanumeric() || "-_./=:,+@%".contains(character);

@@ -78,8 +78,12 @@ impl Run {
         }
     }
 
-    /// What the verification says against the outputs; none where every check passed.
+    /// What the verification says against the outputs; none where every check passed, and for imported files, which
+    /// hold no outputs.
     fn unverified(&self) -> Option<Unverified> {
+        if self.artifact.manifest.is_imported() {
+            return None;
+        }
         let results = &self.artifact.manifest.results;
         let unverified = if results.checks.is_empty() { Unverified::Unchecked } else { Unverified::Failed };
         (!results.verified).then_some(unverified)

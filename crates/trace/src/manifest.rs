@@ -61,6 +61,17 @@ pub struct Manifest {
     pub modelled: Vec<String>,
 }
 
+impl Manifest {
+    /// Whether the artifact was made from raw files alone: what ran, on which host, and whether its outputs were right
+    /// is then not known.
+    pub fn is_imported(&self) -> bool {
+        self.target.parameters.contains_key(IMPORTED_AS)
+    }
+}
+
+/// The parameter that names the importers of an imported artifact.
+pub const IMPORTED_AS: &str = "imported_as";
+
 /// What was run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {

@@ -63,7 +63,9 @@ impl Head<'_> {
             }
             return format!("it looks like binary data beginning with {}", magic.trim_end());
         }
-        let short: String = first.chars().take(60).collect();
+        // Words rather than lines: the first line of a JSON file is often a lone bracket.
+        let start: String = text.trim_start().chars().take(200).collect();
+        let short: String = start.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(60).collect();
         format!("it looks like text beginning with {short:?}")
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proftool_analyze::import::{self, Found, Imported, Options, Report};
 use proftool_analyze::raw::Progress;
-use proftool_trace::manifest::{FORMAT, Manifest, Pass, RankStart, Results, Target, Time};
+use proftool_trace::manifest::{FORMAT, Host, IMPORTED_AS, Manifest, Pass, RankStart, Results, Target, Time};
 use proftool_trace::{Artifact, Draft, frame, tables};
 
 use crate::commands::capture;
@@ -172,7 +172,7 @@ fn finish(
     draft.rename(&format!("{stamp}-{target}-{key}"))?;
     let importers = report.imported.iter().map(|one| one.importer);
     let mut parameters = std::collections::BTreeMap::new();
-    parameters.insert("imported_as".to_owned(), unique(importers).join(", "));
+    parameters.insert(IMPORTED_AS.to_owned(), unique(importers).join(", "));
     if let Some(hardware) = &args.hardware {
         parameters.insert("hardware".to_owned(), hardware.clone());
     }
@@ -187,7 +187,8 @@ fn finish(
         captured_utc: environment.captured_utc,
         command_line: machine::command_line(),
         git: None,
-        host: environment.host,
+        // The machine of the capture, which the files do not describe; not the one that imports.
+        host: Host { os: String::new(), cpu: String::new(), cores: 0, memory_bytes: 0 },
         devices,
         versions: environment.versions,
         passes: passes(&report.imported),

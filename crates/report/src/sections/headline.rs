@@ -55,7 +55,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
             .subject()
             .and_then(|run| run.artifact.manifest.pair.as_ref())
             .map(|pair| format::code(&pair.order)),
-        runs: report.runs.iter().map(|run| line(run, row)).collect(),
+        runs: report.runs.iter().filter(|run| !run.artifact.manifest.is_imported()).map(|run| line(run, row)).collect(),
         contended: contended(report),
     };
     Built::new("headline", &values, Vec::new()).map(Some)
@@ -64,6 +64,9 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
 /// One sentence that a reader can quote.
 fn claim(report: &Report, row: Option<&Row>) -> String {
     let Some(subject) = report.subject() else { return String::new() };
+    if subject.artifact.manifest.is_imported() {
+        return imported(subject);
+    }
     if !report.is_pair() {
         let median = format::or_absent(median(&subject.artifact.manifest.results.iteration_ns), format::duration);
         let name = format::code(&subject.artifact.manifest.target.name);
@@ -81,6 +84,33 @@ fn claim(report: &Report, row: Option<&Row>) -> String {
         "no claim" => format!("**No claim**{reason}. The observed throughput ratio is {ratio}."),
         other => format!("Verdict: **{}**{reason}. The observed throughput ratio is {ratio}.", format::plain(other)),
     }
+}
+
+/// Devices that the headline of an imported capture names.
+const MOST_DEVICES: usize = 8;
+
+/// How busy the devices of an imported capture were; from the metric `idle`.
+fn imported(run: &Run) -> String {
+    let name = format::code(&run.artifact.manifest.target.name);
+    let of_devices = run.metric("idle").iter().filter(|row| row.int("queue").is_none());
+    let devices: Vec<String> = of_devices.map(busy).collect();
+    match devices.as_slice() {
+        [] => format!("{name}: an imported capture without device work."),
+        all => {
+            let more = all.len().saturating_sub(MOST_DEVICES);
+            let more = if more > 0 { format!("; {more} more devices") } else { String::new() };
+            let shown: Vec<String> = all.iter().take(MOST_DEVICES).cloned().collect();
+            format!("{name}, an imported capture: {}{more}.", shown.join("; "))
+        }
+    }
+}
+
+fn busy(row: &Row) -> String {
+    let number = |name: &str| row.int(name).unwrap_or_default();
+    let span = number("span_ns");
+    let share =
+        if span > 0 { format::percent(number("busy_ns") as f64 / span as f64) } else { format::ABSENT.to_owned() };
+    format!("device {} of rank {} busy {share} of {}", number("device"), number("rank"), format::duration(span))
 }
 
 fn comparison(row: &Row) -> Comparison {

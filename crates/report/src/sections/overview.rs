@@ -18,6 +18,7 @@ struct Values {
     devices: Vec<Device>,
     checks: Vec<Check>,
     unverified: Option<String>,
+    imported: bool,
 }
 
 /// One row: a name, and a value for each run (one where all runs agree).
@@ -54,6 +55,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         devices: report.runs.iter().flat_map(devices).collect(),
         checks: report.runs.iter().flat_map(checks).collect(),
         unverified: unverified(report),
+        imported: report.runs.iter().all(|run| run.artifact.manifest.is_imported()),
     };
     Built::new("overview", &values, Vec::new()).map(Some)
 }
@@ -77,22 +79,36 @@ fn facts(report: &Report) -> Vec<Fact> {
         fact("passes", &|run| passes(&run.artifact.manifest)),
         fact("versions", &|run| versions(&run.artifact.manifest)),
         fact("blocks", &|run| blocks(&run.artifact.manifest)),
-        fact("seed", &|run| run.artifact.manifest.target.seed.to_string()),
-        fact("exit code", &|run| run.artifact.manifest.results.exit_code.to_string()),
+        fact("seed", &|run| captured(run, run.artifact.manifest.target.seed.to_string())),
+        fact("exit code", &|run| captured(run, run.artifact.manifest.results.exit_code.to_string())),
     ]
 }
 
+/// What an imported file does not tell.
+const IMPORTED: &str = "n/a (imported)";
+
 fn machine(manifest: &Manifest) -> String {
+    if manifest.is_imported() {
+        return IMPORTED.to_owned();
+    }
     let host = &manifest.host;
     let memory = format::bytes(host.memory_bytes as f64);
     format!("{}; {} cores usable; {memory} memory; {}", format::plain(&host.cpu), host.cores, format::plain(&host.os))
 }
 
 fn git(manifest: &Manifest) -> String {
+    if manifest.is_imported() {
+        return IMPORTED.to_owned();
+    }
     manifest.git.as_ref().map_or_else(
         || "n/a (not in a checkout)".to_owned(),
         |git| format!("{}{}", format::code(&git.commit), if git.dirty { " with uncommitted changes" } else { "" }),
     )
+}
+
+/// A value that only a capture has.
+fn captured(run: &Run, value: String) -> String {
+    if run.artifact.manifest.is_imported() { IMPORTED.to_owned() } else { value }
 }
 
 fn passes(manifest: &Manifest) -> String {
@@ -110,6 +126,9 @@ fn versions(manifest: &Manifest) -> String {
 }
 
 fn blocks(manifest: &Manifest) -> String {
+    if manifest.is_imported() {
+        return IMPORTED.to_owned();
+    }
     let (blocks, iterations) = (manifest.blocks, manifest.iterations);
     format!("{blocks} of {iterations} iterations, after {} warm-up iterations", manifest.warmup)
 }
@@ -150,7 +169,7 @@ fn unverified(report: &Report) -> Option<String> {
     let labels: Vec<String> = report
         .runs
         .iter()
-        .filter(|run| !run.artifact.manifest.results.verified)
+        .filter(|run| !run.artifact.manifest.results.verified && !run.artifact.manifest.is_imported())
         .map(|run| format::plain(run.label()))
         .collect();
     (!labels.is_empty()).then(|| labels.join(" and "))

@@ -80,7 +80,7 @@ fn line(row: &Row) -> Line {
     let text = |name: &str| format::plain(row.text(name).unwrap_or(format::ABSENT));
     let float = |name: &str, show: fn(f64) -> String| format::or_absent(row.float(name), show);
     Line {
-        name: format::code(row.text("name").unwrap_or("unnamed")),
+        name: format::name(row.text("name").unwrap_or("unnamed")),
         phase: format::plain(row.text("phase").unwrap_or("-")),
         device: format::or_absent(row.int("device"), |device| device.to_string()),
         launches: format::or_absent(row.int("launches"), format::count),
@@ -153,7 +153,7 @@ fn above_roof(rows: &[&Row]) -> Option<String> {
         let ns = row.int("above_roof_ns").filter(|ns| *ns > 0)?;
         let reason =
             row.text("above_roof_reason").map_or_else(String::new, |text| format!(" ({})", format::plain(text)));
-        Some(format!("{} by {}{reason}", format::code(row.text("name").unwrap_or("unnamed")), format::duration(ns)))
+        Some(format!("{} by {}{reason}", format::name(row.text("name").unwrap_or("unnamed")), format::duration(ns)))
     };
     let found: Vec<String> = rows.iter().filter_map(above).collect();
     (!found.is_empty()).then(|| found.join("; "))
