@@ -24,8 +24,32 @@ pub struct Claimed {
 pub struct Found {
     /// What importers claim, sorted by path.
     pub claimed: Vec<Claimed>,
-    /// Files that no importer claims, each with the reason.
-    pub passed_over: Vec<(PathBuf, String)>,
+    /// Files that are left out.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A file of a directory that is left out.
+#[derive(Clone, Debug)]
+pub struct PassedOver {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+    /// Whether it should have given rows: it is empty, cut short, or was never fetched.
+    pub lost: bool,
+}
+
+impl PassedOver {
+    /// A file that an import of several can do without; the error itself for one that it cannot.
+    pub(super) fn from_error(path: &Path, error: Error) -> Result<Self, Error> {
+        let (reason, lost) = match error {
+            Error::UnknownFormat { looks, .. } => (looks, false),
+            Error::Unsupported { reason, .. } => (reason, false),
+            Error::NoRows { .. } | Error::Empty { .. } | Error::LfsPointer { .. } => (error.to_string(), true),
+            error => return Err(error),
+        };
+        Ok(Self { path: path.to_owned(), reason, lost })
+    }
 }
 
 /// Finds what to import at `path`: the file, a directory that is one capture, or every file below a directory.
@@ -43,17 +67,17 @@ pub fn find(path: &Path, progress: &Arc<Progress>) -> Result<Found, Error> {
     let mut found = Found::default();
     walk(source, &mut found)?;
     if found.claimed.is_empty() {
-        return Err(nothing_inside(path, &found));
+        return Err(nothing_inside(path, &found.passed_over));
     }
     ranks::number(&mut found.claimed);
     Ok(found)
 }
 
-fn nothing_inside(path: &Path, found: &Found) -> Error {
-    let looked = match found.passed_over.as_slice() {
+pub(super) fn nothing_inside(path: &Path, passed_over: &[PassedOver]) -> Error {
+    let looked = match passed_over {
         [] => "it is empty; a capture that ended before anything was recorded leaves such a folder".to_owned(),
-        [(first, reason), rest @ ..] => {
-            let name = first.file_name().unwrap_or(first.as_os_str()).to_string_lossy();
+        [PassedOver { path, reason, .. }, rest @ ..] => {
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
             format!("{} files were looked at; the first, {name}: {reason}", rest.len() + 1)
         }
     };
@@ -65,24 +89,27 @@ fn walk(source: Source, found: &mut Found) -> Result<(), Error> {
         Ok(importer) => {
             let rank = source.rank_hint().unwrap_or(0);
             found.claimed.push(Claimed { importer, source, rank });
-            Ok(())
         }
         Err(Error::UnknownFormat { .. }) if source.is_dir() => {
             for name in source.head().files {
+                let place = source.place().join(name);
+                if place.is_symlink() && place.is_dir() {
+                    // A link may lead back here.
+                    let (path, reason) = (source.path().join(name), "it is a link to a folder".to_owned());
+                    found.passed_over.push(PassedOver { path, reason, lost: false });
+                    continue;
+                }
                 match source.entry(name) {
                     Ok(entry) => walk(entry, found)?,
-                    Err(error @ Error::Io { .. }) => return Err(error),
-                    Err(error) => found.passed_over.push((source.path().join(name), error.to_string())),
+                    Err(error) => {
+                        found.passed_over.push(PassedOver::from_error(&source.path().join(name), error)?);
+                    }
                 }
             }
-            Ok(())
         }
-        Err(Error::UnknownFormat { looks, .. }) => {
-            found.passed_over.push((source.path().to_owned(), looks));
-            Ok(())
-        }
-        Err(error) => Err(error),
+        Err(error) => found.passed_over.push(PassedOver::from_error(source.path(), error)?),
     }
+    Ok(())
 }
 
 /// A single file or directory with its importer.

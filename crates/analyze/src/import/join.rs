@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proftool_trace::frame;
-use proftool_trace::manifest::TableRows;
-use proftool_trace::sink::{Filled, Sink};
+use proftool_trace::sink::Sink;
 use proftool_trace::tables;
 
 use super::Imported;
@@ -32,11 +31,11 @@ impl Parts {
     }
 
     /// Appends the parts table by table, one row group in memory at a time, each file's rows under its final pass.
-    pub(super) fn join(self, imported: &[Imported]) -> Result<Vec<TableRows>, Error> {
+    pub(super) fn join(self, imported: &[(PathBuf, Imported)]) -> Result<Sink, Error> {
         let mut sink = Sink::folder("", 0, &self.folder);
         for table in tables::ALL {
-            for (index, one) in imported.iter().enumerate() {
-                let path = self.folder(index).join(format!("{}.parquet", table.name));
+            for (part, one) in imported {
+                let path = part.join(format!("{}.parquet", table.name));
                 if path.exists() {
                     frame::read_groups(table, &path, |group| {
                         sink.put_frame(table, &frame::with_pass(group, &one.pass)?)
@@ -45,9 +44,6 @@ impl Parts {
             }
         }
         fs::remove_dir_all(&self.parts).map_err(|cause| Error::Io { path: self.parts.clone(), cause })?;
-        match sink.finish()? {
-            Filled::Files(rows) => Ok(rows),
-            Filled::Tables(_) => unreachable!("the sink wrote files"),
-        }
+        Ok(sink)
     }
 }

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use proftool_trace::frame::Tables;
 use proftool_trace::manifest::TableRows;
-use proftool_trace::rows::Device;
+use proftool_trace::rows::{Device, Issue};
 use proftool_trace::sink::{Filled, Sink};
 use proftool_trace::tables;
 
-pub use claim::{Claimed, Found, find};
+pub use claim::{Claimed, Found, PassedOver, find};
 
 use crate::Error;
 use crate::importers::{IMPORTERS, Importer, Session};
@@ -56,6 +56,8 @@ pub struct Options<'a> {
 pub struct Report {
     /// One entry a file, in the order of the files.
     pub imported: Vec<Imported>,
+    /// Files of a directory that are left out.
+    pub passed_over: Vec<PassedOver>,
     /// The tables that were written.
     pub tables: Vec<TableRows>,
 }
@@ -67,8 +69,8 @@ pub struct Report {
 pub fn into_memory(path: &Path) -> Result<(Imported, Tables), Error> {
     let source = Source::open(path, &Arc::new(Progress::default()))?;
     let claimed = claim::claimed(source)?;
-    let (imported, filled) = one(&claimed, (&[], None), &Sink::memory)?;
-    match filled {
+    let (imported, sink) = one(&claimed, None, &Sink::memory)?;
+    match sink.finish()? {
         Filled::Tables(tables) => Ok((imported, *tables)),
         Filled::Files(_) => unreachable!("the sink was one in memory"),
     }
@@ -80,22 +82,61 @@ pub fn into_memory(path: &Path) -> Result<(Imported, Tables), Error> {
 /// # Errors
 /// The first error of any file; what was written until then is for the caller to remove.
 pub fn into_folder(found: &Found, folder: &Path, options: Options<'_>) -> Result<Report, Error> {
-    if let [claimed] = found.claimed.as_slice() {
-        let (imported, filled) =
-            one(claimed, (&found.passed_over, options.hardware), &|pass, rank| Sink::folder(pass, rank, folder))?;
-        let Filled::Files(tables) = filled else { unreachable!("the sink wrote files") };
-        return Ok(Report { imported: vec![imported], tables });
+    let (claimed, mut passed_over) = (found.claimed.as_slice(), found.passed_over.clone());
+    if let [claimed] = claimed {
+        let (mut imported, mut sink) = one(claimed, options.hardware, &|pass, rank| Sink::folder(pass, rank, folder))?;
+        imported.lost |= note_passed_over(&mut sink, &passed_over)?;
+        let Filled::Files(tables) = sink.finish()? else { unreachable!("the sink wrote files") };
+        return Ok(Report { imported: vec![imported], passed_over, tables });
     }
-    let parts = join::Parts::create(folder, found.claimed.len())?;
-    let mut imported = side_by_side(&found.claimed, options.workers, &|index, claimed| {
+    let parts = join::Parts::create(folder, claimed.len())?;
+    let results = side_by_side(claimed, options.workers, &|index, claimed| {
         let place = parts.folder(index);
-        let passed_over = if index == 0 { found.passed_over.as_slice() } else { &[] };
-        one(claimed, (passed_over, options.hardware), &|pass, rank| Sink::folder(pass, rank, &place))
-            .map(|(imported, _)| imported)
+        let result = one(claimed, options.hardware, &|pass, rank| Sink::folder(pass, rank, &place));
+        match result.and_then(|(imported, sink)| sink.finish().map(|_| imported).map_err(Error::from)) {
+            Ok(imported) => Ok(Ok((place, imported))),
+            Err(error) => PassedOver::from_error(claimed.source.path(), error).map(Err),
+        }
     })?;
-    ranks::make_passes_unique(&mut imported);
-    let tables = parts.join(&imported)?;
-    Ok(Report { imported, tables })
+    let mut imported = Vec::new();
+    for result in results {
+        match result {
+            Ok(one) => imported.push(one),
+            Err(left_out) => passed_over.push(left_out),
+        }
+    }
+    if imported.is_empty() {
+        return Err(claim::nothing_inside(folder_of(claimed), &passed_over));
+    }
+    ranks::make_passes_unique(imported.iter_mut().map(|(_, one)| one));
+    let mut sink = parts.join(&imported)?;
+    let mut imported: Vec<Imported> = imported.into_iter().map(|(_, one)| one).collect();
+    if let Some(first) = imported.first_mut() {
+        sink.set_pass(&first.pass);
+        sink.set_rank(first.rank);
+        first.lost |= note_passed_over(&mut sink, &passed_over)?;
+    }
+    let Filled::Files(tables) = sink.finish()? else { unreachable!("the sink wrote files") };
+    Ok(Report { imported, passed_over, tables })
+}
+
+fn folder_of(claimed: &[Claimed]) -> &Path {
+    claimed.first().map_or(Path::new("."), |one| one.source.path().parent().unwrap_or(Path::new(".")))
+}
+
+/// Rows of `issues` about files that were left out; whether data is missing for it.
+fn note_passed_over(sink: &mut Sink, passed_over: &[PassedOver]) -> Result<bool, Error> {
+    for lost in [true, false] {
+        let mut files = passed_over.iter().filter(|one| one.lost == lost);
+        let Some(first) = files.next() else { continue };
+        let name = first.path.file_name().unwrap_or(first.path.as_os_str()).to_string_lossy();
+        let detail = format!("files of the folder that are left out, the first {name}: {}", first.reason);
+        let (severity, code) =
+            if lost { (Severity::DataLoss, "files_lost") } else { (Severity::Info, "files_passed_over") };
+        let count = files.count() as i64 + 1;
+        sink.put(&Issue { source: "import", severity: severity.name(), code, count, detail: &detail })?;
+    }
+    Ok(passed_over.iter().any(|one| one.lost))
 }
 
 /// Runs `work` on each of `items`, `workers` at a time; the results in the order of the items, or the first error.
@@ -139,21 +180,11 @@ where
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Imports one claimed file into the sink that `sink` makes for its pass and rank; its issues name files that nobody
-/// claimed.
-fn one(
-    claimed: &Claimed,
-    (passed_over, hardware): (&[(PathBuf, String)], Option<&str>),
-    sink: &dyn Fn(&str, i64) -> Sink,
-) -> Result<(Imported, Filled), Error> {
+/// Imports one claimed file into the sink that `sink` makes for its pass and rank.
+fn one(claimed: &Claimed, hardware: Option<&str>, sink: &dyn Fn(&str, i64) -> Sink) -> Result<(Imported, Sink), Error> {
     let Claimed { importer, source, rank } = claimed;
     let mut import = Import::new(importer.name, source, sink(importer.name, *rank));
     let session = (importer.import)(source, &mut import)?;
-    for (path, reason) in passed_over.iter().take(1) {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let detail = format!("files beside it that no importer claims, the first {name}: {reason}");
-        import.issue(Severity::Info, "files_passed_over", passed_over.len() as u64, detail);
-    }
     let (mut sink, outcome) = import.finish()?;
     if let Some(name) = hardware.filter(|_| sink.rows(&tables::DEVICES) == 0) {
         for device in &outcome.devices {
@@ -175,7 +206,7 @@ fn one(
         problems: outcome.problems,
         lost: outcome.lost,
     };
-    Ok((imported, sink.finish()?))
+    Ok((imported, sink))
 }
 
 fn names<'a>(importers: impl IntoIterator<Item = &'a Importer>) -> String {
@@ -199,7 +230,7 @@ mod tests {
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "hello").unwrap();
         let error = into_memory(&path).unwrap_err().to_string();
-        assert!(error.contains("notes.txt") && error.contains("tried: host"), "{error}");
+        assert!(error.contains("notes.txt") && error.contains("host"), "{error}");
         assert!(error.contains("text beginning with \"hello\""), "{error}");
         let missing = into_memory(&folder.path().join("absent")).unwrap_err();
         assert!(matches!(missing, Error::Io { .. }), "{missing}");

@@ -41,7 +41,7 @@ fn words(name: &str) -> Vec<&str> {
 }
 
 /// Gives a pass of its own (`nsys-2`) to every file whose pass and rank an earlier file has already.
-pub(super) fn make_passes_unique(imported: &mut [Imported]) {
+pub(super) fn make_passes_unique<'i>(imported: impl Iterator<Item = &'i mut Imported>) {
     let mut taken = BTreeSet::new();
     for one in imported {
         let stated = one.pass.clone();

@@ -6,7 +6,24 @@
 use crate::Error;
 use crate::raw::{Head, Import, Source};
 
+pub mod azure_llm;
+pub mod genai_perf;
 pub mod host;
+pub mod kineto;
+pub mod mooncake;
+pub mod ncu_csv;
+pub mod ncu_report;
+pub mod nsys_arrow;
+pub mod nsys_jsonl;
+pub mod nsys_parquet;
+pub mod nsys_report;
+pub mod nsys_sqlite;
+pub mod requests_csv;
+pub mod requests_jsonl;
+pub mod rocpd_sqlite;
+pub mod rocprofiler_compute;
+pub mod rocprofv3_json;
+pub mod vllm_bench;
 
 /// One raw file format.
 #[derive(Debug)]
@@ -22,7 +39,26 @@ pub struct Importer {
 }
 
 /// Every importer.
-pub const IMPORTERS: &[Importer] = &[host::IMPORTER];
+pub const IMPORTERS: &[Importer] = &[
+    azure_llm::IMPORTER,
+    genai_perf::IMPORTER,
+    host::IMPORTER,
+    kineto::IMPORTER,
+    mooncake::IMPORTER,
+    ncu_csv::IMPORTER,
+    ncu_report::IMPORTER,
+    nsys_arrow::IMPORTER,
+    nsys_jsonl::IMPORTER,
+    nsys_parquet::IMPORTER,
+    nsys_report::IMPORTER,
+    nsys_sqlite::IMPORTER,
+    requests_csv::IMPORTER,
+    requests_jsonl::IMPORTER,
+    rocpd_sqlite::IMPORTER,
+    rocprofiler_compute::IMPORTER,
+    rocprofv3_json::IMPORTER,
+    vllm_bench::IMPORTER,
+];
 
 /// What a raw file says about its session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

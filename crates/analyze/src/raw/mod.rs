@@ -2,8 +2,10 @@
 
 mod head;
 mod import;
+pub(crate) mod json;
 mod packed;
 mod source;
+pub(crate) mod tool;
 
 pub use head::{HEAD_BYTES, Head};
 pub(crate) use import::{FARTHEST_NS, LONGEST_NS};

@@ -88,7 +88,7 @@ fn fill(path: &Path, args: &Args, found: &Found, progress: &Progress, draft: &Dr
     for one in &report.imported {
         copy_raw(path, one, draft)?;
     }
-    warn(found, &report);
+    warn(&report);
     Ok(report)
 }
 
@@ -148,13 +148,13 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn warn(found: &Found, report: &Report) {
+fn warn(report: &Report) {
     for one in report.imported.iter().filter(|one| one.problems > 0) {
         eprintln!("warning: {} kinds of problem with {} (hint: see its report)", one.problems, one.path.display());
     }
-    if let [(first, reason), ..] = found.passed_over.as_slice() {
-        let count = found.passed_over.len();
-        eprintln!("note: {count} files were passed over, the first {}: {reason}", first.display());
+    if let [first, ..] = report.passed_over.as_slice() {
+        let count = report.passed_over.len();
+        eprintln!("note: {count} files were left out, the first {}: {}", first.path.display(), first.reason);
     }
 }
 
