@@ -1,7 +1,27 @@
 //! What can go wrong while importing and analysing.
 
+use std::fmt::{self, Write};
 use std::io;
 use std::path::PathBuf;
+
+/// Characters of a text from a file that a message repeats.
+const SHOWN: usize = 300;
+
+/// A text that may hold what a file says, as a message shows it: in one line, and not endless.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, letter) in self.0.chars().enumerate() {
+            match letter {
+                _ if count == SHOWN => return formatter.write_str(" ..."),
+                letter if letter.is_control() => write!(formatter, "{}", letter.escape_default())?,
+                letter => formatter.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
 
 /// An error of this crate. Each message says what failed, on which file, and what to try.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +55,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A directory in which no importer recognises anything.
-    #[error("{} holds no file that proftool reads ({looked}; tried: {tried}; hint: name the profiler's own output)", path.display())]
+    #[error("{} holds no file that proftool reads ({}; tried: {tried}; hint: name the profiler's own output)", path.display(), Shown(looked))]
     NothingInside {
         /// The directory.
         path: PathBuf,
@@ -45,7 +65,7 @@ pub enum Error {
         tried: String,
     },
     /// A raw file is recognised, and something in it cannot be.
-    #[error("{} is damaged at {place}: {reason} (hint: {hint})", path.display())]
+    #[error("{} is damaged at {}: {} (hint: {hint})", path.display(), Shown(place), Shown(reason))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -57,7 +77,7 @@ pub enum Error {
         hint: String,
     },
     /// An outside tool that reads this format is missing, too old, or failed.
-    #[error("cannot read {}: {reason} (hint: {hint})", path.display())]
+    #[error("cannot read {}: {} (hint: {hint})", path.display(), Shown(reason))]
     Tool {
         /// The file.
         path: PathBuf,
@@ -67,7 +87,7 @@ pub enum Error {
         hint: String,
     },
     /// The file is recognised, and what it holds cannot become tables.
-    #[error("{} {reason} (hint: {hint})", path.display())]
+    #[error("{} {} (hint: {hint})", path.display(), Shown(reason))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -77,7 +97,7 @@ pub enum Error {
         hint: String,
     },
     /// No importer recognises the file.
-    #[error("{} is of no format that proftool reads: {looks} (tried: {tried}; hint: name the profiler's own output file)", path.display())]
+    #[error("{} is of no format that proftool reads: {} (tried: {tried}; hint: name the profiler's own output file)", path.display(), Shown(looks))]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -95,7 +115,7 @@ pub enum Error {
         claimed: String,
     },
     /// The file is recognised, and holds nothing.
-    #[error("{} holds no events (read as {format}, formats tried: {tried}; {looks}; hint: capture again, and check that the profiler ran while the target did)", path.display())]
+    #[error("{} holds no events (read as {format}, formats tried: {tried}; {}; hint: capture again, and check that the profiler ran while the target did)", path.display(), Shown(looks))]
     NoRows {
         /// The file.
         path: PathBuf,
@@ -107,7 +127,7 @@ pub enum Error {
         tried: String,
     },
     /// The file is recognised and cannot be read to its end for another reason than being cut short.
-    #[error("{} is damaged: {reason} (hint: capture again; nothing was taken from it)", path.display())]
+    #[error("{} is damaged: {} (hint: capture again; nothing was taken from it)", path.display(), Shown(reason))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -147,4 +167,16 @@ pub enum Error {
     /// A table or an artifact could not be read or written.
     #[error(transparent)]
     Trace(#[from] proftool_trace::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_shown_in_one_line_and_not_endlessly() {
+        assert_eq!(Shown("a\nb\u{1b}[31m\u{1f4a5}").to_string(), "a\\nb\\u{1b}[31m\u{1f4a5}");
+        let long = Shown(&"[".repeat(100_000)).to_string();
+        assert_eq!((long.len(), &long[298..]), (SHOWN + 4, "[[ ..."));
+    }
 }

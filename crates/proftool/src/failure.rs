@@ -1,6 +1,6 @@
 //! The one error of the binary: what went wrong, and the documented exit code for it.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Exit codes, as `proftool help` documents them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,16 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each message is whole by itself: printing the chain of causes would repeat them.
-        write!(formatter, "{}", self.error)
+        // Each message is whole by itself: printing the chain of causes would repeat them. It is one line, and no name
+        // of a file in it may move the cursor of a terminal.
+        for letter in self.error.to_string().chars() {
+            if letter.is_control() {
+                write!(formatter, "{}", letter.escape_default())?;
+            } else {
+                formatter.write_char(letter)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ mod cli {
     pub(crate) mod bad_input;
     pub(crate) mod golden;
     pub(crate) mod import;
+    pub(crate) mod import_bad_input;
     pub(crate) mod interrupted;
     pub(crate) mod known_answers;
     pub(crate) mod support;

@@ -14,6 +14,8 @@ pub mod rows;
 #[cfg(feature = "polars")]
 pub mod sink;
 pub mod table;
+#[cfg(feature = "polars")]
+mod table_file;
 pub mod tables;
 
 pub use artifact::{Artifact, Draft, Error};

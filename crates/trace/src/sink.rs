@@ -2,18 +2,18 @@
 //!
 //! Memory is bounded by one row group a table, whatever the file's size.
 
-use std::fs::{self, File};
-use std::io::BufWriter;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{BatchedWriter, DataFrame, ParquetCompression, ParquetWriter, StatisticsOptions};
+use polars::prelude::DataFrame;
 
 use crate::artifact::Error;
 use crate::batch::Batch;
-use crate::frame::{self, Tables};
+use crate::frame::Tables;
 use crate::manifest::TableRows;
 use crate::rows::Row;
 use crate::table::Table;
+use crate::table_file::TableFile;
 use crate::tables;
 
 /// Rows of a row group: large enough that a page compresses, small enough that a batch of the widest table stays below
@@ -141,7 +141,7 @@ impl Sink {
             Place::Memory(tables) => **tables = Tables::default(),
             Place::Folder(_, files) => {
                 for file in files.iter_mut().filter_map(Option::take) {
-                    fs::remove_file(&file.path).map_err(|error| Error::io("cannot remove", &file.path, error))?;
+                    fs::remove_file(file.path()).map_err(|error| Error::io("cannot remove", file.path(), error))?;
                 }
             }
         }
@@ -169,43 +169,10 @@ impl Sink {
     }
 }
 
-/// One Parquet file that grows by row groups.
-struct TableFile {
-    path: PathBuf,
-    writer: BatchedWriter<BufWriter<File>>,
-}
-
-impl TableFile {
-    fn create(table: &'static Table, folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(format!("{}.parquet", table.name));
-        let file = File::create(&path).map_err(|error| Error::io("cannot create", &path, error))?;
-        // LZ4 costs a tenth of zstd's CPU time; the tables can be made again from `raw/` at any time.
-        let writer = ParquetWriter::new(BufWriter::with_capacity(1 << 20, file))
-            .with_compression(ParquetCompression::Lz4Raw)
-            .with_statistics(StatisticsOptions::empty())
-            .set_parallel(false)
-            .batched(frame::empty(table).schema())
-            .map_err(|error| encoding(&path, &error))?;
-        Ok(Self { path, writer })
-    }
-
-    fn write(&mut self, frame: &DataFrame) -> Result<(), Error> {
-        self.writer.write_batch(frame).map_err(|error| encoding(&self.path, &error))
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        let done = self.writer.finish().map_err(|error| encoding(&self.path, &error));
-        done.map(|_| ())
-    }
-}
-
-fn encoding(path: &Path, error: &polars::prelude::PolarsError) -> Error {
-    Error::io("cannot write", path, std::io::Error::other(error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame;
     use crate::rows::{Counter, Queue};
 
     fn queue(queue: i64, role: Option<&str>) -> Queue<'_> {

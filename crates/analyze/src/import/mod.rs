@@ -68,8 +68,21 @@ pub struct Report {
 /// What finding, reading or checking the file says.
 pub fn into_memory(path: &Path) -> Result<(Imported, Tables), Error> {
     let source = Source::open(path, &Arc::new(Progress::default()))?;
-    let claimed = claim::claimed(source)?;
-    let (imported, sink) = one(&claimed, None, &Sink::memory)?;
+    in_memory(&claim::claimed(source)?)
+}
+
+/// As [`into_memory`], by that importer whatever the content looks like: for tests that hand importers damaged files.
+///
+/// # Errors
+/// As [`into_memory`].
+pub fn with(importer: &'static Importer, path: &Path) -> Result<(Imported, Tables), Error> {
+    let source = Source::open(path, &Arc::new(Progress::default()))?;
+    let rank = source.rank_hint().unwrap_or(0);
+    in_memory(&Claimed { importer, source, rank })
+}
+
+fn in_memory(claimed: &Claimed) -> Result<(Imported, Tables), Error> {
+    let (imported, sink) = one(claimed, None, &Sink::memory)?;
     match sink.finish()? {
         Filled::Tables(tables) => Ok((imported, *tables)),
         Filled::Files(_) => unreachable!("the sink was one in memory"),

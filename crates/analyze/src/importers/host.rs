@@ -1,5 +1,9 @@
 //! The importer of the host tracer's own file, `host.trace` (`docs/host-format.md`).
 
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+
 use proftool_trace::artifact::is_pass_name;
 use proftool_trace::rows;
 use serde::Deserialize;
@@ -113,7 +117,8 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
     let Some(head) = content.head.take() else {
         return Err(damaged("it ends before its description of the session".to_owned()));
     };
-    let rows = Importing { head: &head, content: &content };
+    let known = Known::of(&head, &content).map_err(damaged)?;
+    let rows = Importing { head: &head, content: &content, known };
     rows.check().map_err(damaged)?;
     import.sink.set_pass(&head.pass);
     import.sink.set_rank(head.rank);
@@ -189,10 +194,61 @@ fn optional(value: i64) -> Option<i64> {
     (value != ABSENT).then_some(value)
 }
 
+/// The identifiers that the file's records have. A recorder whose buffer was full, or a file that was cut, may leave
+/// references to records that are not there.
+struct Known {
+    operations: HashSet<i64>,
+    calls: HashSet<i64>,
+    ranges: HashSet<i64>,
+}
+
+impl Known {
+    /// The identifiers, each of which only one record may have.
+    fn of(head: &Head, content: &Content) -> Result<Self, String> {
+        once("devices", head.devices.iter().map(|row| row.device))?;
+        once("queues of a device", head.queues.iter().map(|row| (row.device, row.queue)))?;
+        Ok(Self {
+            operations: once("operations", content.operations.iter().map(|row| row[0]))?,
+            calls: once("calls", content.calls.iter().map(|row| row[0]))?,
+            ranges: once("ranges", content.ranges.iter().map(|row| row[0]))?,
+        })
+    }
+
+    fn call(&self, id: i64) -> Option<i64> {
+        optional(id).filter(|id| self.calls.contains(id))
+    }
+
+    fn range(&self, id: i64) -> Option<i64> {
+        optional(id).filter(|id| self.ranges.contains(id))
+    }
+
+    fn dependency(&self, row: &[i64; 4]) -> bool {
+        self.operations.contains(&row[0]) && self.operations.contains(&row[1])
+    }
+
+    /// References to records that the file does not hold.
+    fn lost(&self, content: &Content) -> usize {
+        let calls = content.operations.iter().filter(|row| row[8] != ABSENT && self.call(row[8]).is_none()).count();
+        let parents = content.ranges.iter().filter(|row| row[1] != ABSENT && self.range(row[1]).is_none()).count();
+        calls + parents + content.dependencies.iter().filter(|row| !self.dependency(row)).count()
+    }
+}
+
+fn once<T: Copy + Debug + Eq + Hash>(what: &str, ids: impl Iterator<Item = T>) -> Result<HashSet<T>, String> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if !seen.insert(id) {
+            return Err(format!("two {what} have the number {id:?}"));
+        }
+    }
+    Ok(seen)
+}
+
 /// Turns chunks into rows.
 struct Importing<'a> {
     head: &'a Head,
     content: &'a Content,
+    known: Known,
 }
 
 impl<'a> Importing<'a> {
@@ -275,7 +331,7 @@ impl<'a> Importing<'a> {
                 import.put(&self.work(row))?;
             }
         }
-        for row in &self.content.dependencies {
+        for row in self.content.dependencies.iter().filter(|row| self.known.dependency(row)) {
             let (kind, source) = (code(EDGES, row[2]), code(SOURCES, row[3]));
             import.put(&rows::Dependency { activity: row[0], depends_on: row[1], kind, source })?;
         }
@@ -326,7 +382,7 @@ impl<'a> Importing<'a> {
             name: self.text(row[5]).unwrap_or_default(),
             start_ns: row[6],
             end_ns: row[7].max(row[6]),
-            call: optional(row[8]),
+            call: self.known.call(row[8]),
             bytes: optional(row[9]),
             copy_kind: Some(code(COPY_KINDS, row[10])).filter(|_| row[10] != ABSENT),
             src_device: optional(row[11]),
@@ -369,7 +425,7 @@ impl<'a> Importing<'a> {
     fn range(&self, row: &[i64; 9]) -> rows::Range<'a> {
         rows::Range {
             id: row[0],
-            parent: optional(row[1]),
+            parent: self.known.range(row[1]),
             process: Some(self.head.process),
             thread: optional(row[2]),
             end_thread: optional(row[2]),
@@ -394,6 +450,11 @@ impl<'a> Importing<'a> {
         if negative > 0 {
             let text = "records ended before they started and count as empty, at their start; the clock stepped back";
             issues.push(("negative_duration", negative, format!("{text}: capture again")));
+        }
+        let dangling = self.known.lost(self.content) as i64;
+        if dangling > 0 {
+            let text = "references to records that the file does not hold were left out: their buffer was full";
+            issues.push(("lost_references", dangling, format!("{text}, or the file was cut; capture again")));
         }
         let Some(tail) = &self.content.tail else {
             let text = "the writer was stopped before the file was complete; later records are missing";
@@ -526,6 +587,24 @@ mod tests {
     }
 
     #[test]
+    fn references_to_lost_records_are_left_out_and_counted() {
+        let mut bytes = file(None);
+        let mut operation = [ABSENT; 22];
+        (operation[0], operation[2], operation[4], operation[6], operation[7], operation[8]) = (9, 0, 0, 30, 40, 77);
+        push_record(&mut bytes, *b"oper", &operation);
+        push_record(&mut bytes, *b"deps", &[9, 66, 0, 0]);
+        push_record(&mut bytes, *b"rang", &[2, 55, 1, 4, 5, 0, 60, 61, 0]);
+        push(&mut bytes, *b"tail", WHOLE.as_bytes());
+        let (_, tables) = imported(&bytes).unwrap();
+        assert_eq!(ints(tables.get(&tables::ACTIVITIES), "call").unwrap(), [Some(3), None, None]);
+        assert_eq!(ints(tables.get(&tables::RANGES), "parent").unwrap(), [None, None]);
+        assert_eq!(tables.get(&tables::DEPENDENCIES).height(), 1);
+        let issues = tables.get(&tables::ISSUES);
+        assert_eq!(texts(issues, "code").unwrap(), [Some("lost_references".to_owned())]);
+        assert_eq!(ints(issues, "count").unwrap(), [Some(3)]);
+    }
+
+    #[test]
     fn damage_is_one_error_that_says_what_and_where() {
         let mut unknown = file(None);
         push(&mut unknown, *b"what", b"");
@@ -536,7 +615,16 @@ mod tests {
         push(&mut string, *b"tail", WHOLE.as_bytes());
         let mut kind = file(None);
         push_record(&mut kind, *b"deps", &[8, 7, 9, 0]);
-        for (bytes, part) in [(unknown, "unknown tag"), (odd, "records"), (string, "string"), (kind, "9 is no kind")] {
+        let mut twice = file(None);
+        push_record(&mut twice, *b"call", &[3, 1, 0, 3, 8, 9, 0, 0, ABSENT]);
+        let cases = [
+            (unknown, "unknown tag"),
+            (odd, "records"),
+            (string, "string"),
+            (kind, "9 is no kind"),
+            (twice, "two calls have the number 3"),
+        ];
+        for (bytes, part) in cases {
             let error = imported(&bytes).unwrap_err().to_string();
             assert!(error.contains("host.trace is damaged") && error.contains(part), "{error}");
         }

@@ -14,7 +14,7 @@ pub const IMPORTER: Importer = Importer {
 };
 
 fn sniff(head: &Head<'_>) -> bool {
-    nsys::report_version(head.bytes).is_some()
+    nsys::is_report(head.bytes)
 }
 
 fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {

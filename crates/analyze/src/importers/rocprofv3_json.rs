@@ -25,6 +25,12 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
     Ok(Session { start_monotonic_ns, clock: "rocprofiler (CLOCK_BOOTTIME, ns)".to_owned(), ..Session::default() })
 }
 
+/// A small file, for tests that damage it.
+#[cfg(test)]
+pub(crate) fn sample() -> String {
+    tests::whole()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -139,8 +145,8 @@ mod tests {
         format!(r#"{{"rocprofiler-sdk-tool":[{}]}}"#, processes.join(","))
     }
 
-    #[test]
-    fn calls_launches_copies_and_ranges_are_joined() {
+    /// A file with something of every kind.
+    pub(super) fn whole() -> String {
         let copy = r#"{"kind":4,"operation":2,"thread_id":7,"correlation_id":{"internal":11},"start_timestamp":1300,
             "end_timestamp":1400,"dst_agent_id":{"handle":2},"src_agent_id":{"handle":1},"bytes":4096,"stream_id":{"handle":4}}"#;
         let peer = copy
@@ -157,7 +163,12 @@ mod tests {
             api(3, 1, 20, 1050, 1500),
             api(3, 0, 22, 1120, 1120),
         );
-        let all = written(&file(&[process("", &records)])).unwrap();
+        file(&[process("", &records)])
+    }
+
+    #[test]
+    fn calls_launches_copies_and_ranges_are_joined() {
+        let all = written(&whole()).unwrap();
         assert_eq!(names(&all, &tables::CALLS, "name"), ["hipLaunchKernel", "hipMemcpyAsync", "hsa_init"]);
         assert_eq!(names(&all, &tables::CALLS, "api"), ["runtime", "runtime", "driver"]);
         let activity = |name: &str| column(&all, &tables::ACTIVITIES, name);

@@ -254,3 +254,42 @@ fn the_first_of_two_calls_with_one_correlation_launched() {
     let wanted = [("launch_not_recorded", 1), ("device_not_listed", 1), ("correlation_repeated", 1)];
     assert_eq!(codes, wanted.map(|(code, count)| (code.to_owned(), count)));
 }
+
+/// One event of every kind.
+const EVERYTHING: &str = r#"{"schemaVersion":1,"deviceProperties":[{"id":0,"name":"d","numSms":1,"computeMajor":9,"computeMinor":0}],
+"distributedInfo":{"rank":1,"pg_config":[{"pg_name":"0","pg_size":2}]},"traceEvents":[
+{"ph":"M","name":"process_name","pid":1,"args":{"name":"p"}},
+{"ph":"X","cat":"cpu_op","name":"op","pid":1,"tid":2,"ts":1.5,"dur":9,"args":{"External id":3,"Input Dims":[[1,2],[]],"Input type":["a"]}},
+{"ph":"X","cat":"cuda_runtime","name":"cudaLaunchKernel","pid":1,"tid":2,"ts":2,"dur":1,"args":{"correlation":7,"External id":3}},
+{"ph":"s","id":7,"cat":"ac2g","name":"ac2g","pid":1,"tid":2,"ts":2},
+{"ph":"X","cat":"kernel","name":"nccl\u00e9","pid":0,"tid":7,"ts":4.25,"dur":1.125,"args":{"correlation":7,"stream":7,"device":0,
+"grid":[1,2,3],"block":[4,5,6],"Collective name":"allreduce","In msg nelems":8,"dtype":"Half","Process Group Name":"0"}},
+{"ph":"X","cat":"gpu_memcpy","name":"Memcpy HtoD (Pageable -> Device)","pid":0,"tid":7,"ts":6,"dur":1,"args":{"stream":7,"bytes":9}},
+{"ph":"X","cat":"gpu_user_annotation","name":"a","pid":0,"tid":7,"ts":3.000,"dur":5.000,"args":{}},
+{"ph":"B","cat":"user_annotation","name":"a","pid":1,"tid":2,"ts":1},{"ph":"E","pid":1,"tid":2,"ts":12},
+{"ph":"i","cat":"cpu_instant_event","name":"[memory]","ts":5,"args":{"Device Type":1,"Device Id":0,"Total Allocated":1}},
+{"ph":"X","cat":"cuda_profiler_range","name":"k","pid":0,"ts":1,"dur":1,"args":{"m":1e9}},
+{"ph":"C","name":"c","pid":0,"ts":1,"args":{"v":-0.5}}],"baseTimeNanoseconds":1711964646000000000}"#;
+
+#[test]
+fn whatever_is_changed_nothing_panics() {
+    let mut seed = 1_u64;
+    let mut random = |below: usize| {
+        // Knuth's MMIX generator.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let words: [&[u8]; 12] =
+        [b"9", b"-", b"\"", b"{", b"]", b"\\u", b"null", b"1e99", b"9223372036854775807", b"\xff", b"", b","];
+    let mut read = 0;
+    for _ in 0..2000 {
+        let mut json = EVERYTHING.as_bytes().to_vec();
+        for _ in 0..=random(3) {
+            let start = random(json.len());
+            let end = (start + random(6)).min(json.len());
+            json.splice(start..end, words[random(words.len())].iter().copied());
+        }
+        read += u32::from(import_bytes("trace.json", &json).is_ok());
+    }
+    assert!(import(EVERYTHING).is_ok() && read > 100, "{read}");
+}

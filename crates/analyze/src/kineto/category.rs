@@ -25,6 +25,8 @@ pub(crate) enum Category {
     GpuAnnotation,
     /// Time that the profiler itself took.
     Overhead,
+    /// The whole recording, as the profiler sees it.
+    Trace,
     /// Counters of one kernel or range, read with CUPTI's range profiler.
     ProfilerRange,
     /// Allocator events.
@@ -54,6 +56,7 @@ impl Category {
             b"user_annotation" => Self::Annotation,
             b"gpu_user_annotation" => Self::GpuAnnotation,
             b"overhead" => Self::Overhead,
+            b"Trace" => Self::Trace,
             b"cuda_profiler_range" => Self::ProfilerRange,
             b"cpu_instant_event" => Self::Memory,
             _ => Self::Other,

@@ -111,10 +111,11 @@ impl Devices {
     }
 
     fn describe(&self, import: &mut Import<'_>, metadata: &Metadata) -> Result<(), Error> {
-        let mut unlisted = 0;
+        let (listed, any, mut unlisted) = (metadata.listed(), metadata.any(), 0);
         for device in &self.seen {
-            unlisted += u64::from(!metadata.devices.iter().any(|listed| listed.number == Some(*device)));
-            let Some(properties) = metadata.device(*device) else { continue };
+            let found = listed.get(device).copied();
+            unlisted += u64::from(found.is_none());
+            let Some(properties) = found.or(any) else { continue };
             let arch = properties.arch(metadata.hip);
             let name = if properties.name.is_empty() { arch.as_deref().unwrap_or("unknown") } else { &properties.name };
             import.put(&Device {

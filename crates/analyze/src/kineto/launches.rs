@@ -25,6 +25,7 @@ pub(crate) type Shape = ([Option<i64>; 3], [Option<i64>; 3], Option<i64>);
 pub(crate) struct Launches {
     by_correlation: QuickMap<i64, Launch>,
     processes: Vec<Option<i64>>,
+    by_process: QuickMap<i64, u32>,
     shapes: Vec<Shape>,
     /// Calls whose correlation an earlier call has.
     pub(crate) repeated: u64,
@@ -46,11 +47,11 @@ impl Launches {
     }
 
     fn process(&mut self, process: Option<i64>) -> u32 {
-        let known = self.processes.iter().rposition(|other| *other == process);
-        known.unwrap_or_else(|| {
+        // A process that is no number is like process i64::MIN, which no system has.
+        *self.by_process.entry(process.unwrap_or(i64::MIN)).or_insert_with(|| {
             self.processes.push(process);
-            self.processes.len() - 1
-        }) as u32
+            self.processes.len() as u32 - 1
+        })
     }
 
     fn shape(&mut self, event: &Event<'_>) -> u32 {

@@ -59,13 +59,17 @@ impl Metadata {
         Ok(())
     }
 
-    /// What is known about a device with this number. AMD's runtime numbers devices by their place in the machine, CPUs
-    /// included, so that rows can name one that is not listed: where all listed devices are alike, it is one of them.
-    pub(crate) fn device(&self, number: i64) -> Option<&Properties> {
+    /// The listed devices by their numbers.
+    pub(crate) fn listed(&self) -> BTreeMap<i64, &Properties> {
+        self.devices.iter().filter_map(|device| Some((device.number?, device))).collect()
+    }
+
+    /// What holds for every device, where all that are listed are alike. AMD's runtime numbers devices by their place in
+    /// the machine, CPUs included, so that rows can name one that is not listed: it is one of these.
+    pub(crate) fn any(&self) -> Option<&Properties> {
         let (first, rest) = self.devices.split_first()?;
         let alike = |other: &Properties| Properties { number: first.number, ..other.clone() } == *first;
-        let listed = self.devices.iter().find(|device| device.number == Some(number));
-        listed.or_else(|| rest.iter().all(alike).then_some(first))
+        rest.iter().all(alike).then_some(first)
     }
 }
 
@@ -165,7 +169,7 @@ mod tests {
         );
         assert_eq!((metadata.rank, metadata.base_ns, metadata.hip), (Some(3), Some(1_711_964_646_000_000_000), false));
         assert_eq!(metadata.group_sizes, BTreeMap::from([("0".to_owned(), 8)]));
-        let device = metadata.device(0).unwrap();
+        let device = metadata.listed()[&0];
         assert_eq!((device.name.as_str(), device.sm_count, device.memory_bytes), ("A", Some(132), Some(8)));
         assert_eq!(device.arch(false).as_deref(), Some("sm_90"));
     }
@@ -177,10 +181,10 @@ mod tests {
         };
         let alike = read(&format!(r#"{{"deviceProperties":[{},{}]}}"#, device(0, 7, 4), device(1, 7, 4)));
         assert!(alike.hip);
-        assert_eq!(alike.device(9).and_then(|device| device.arch(true)).as_deref(), Some("gfx942"));
+        assert_eq!(alike.any().and_then(|device| device.arch(true)).as_deref(), Some("gfx942"));
         let mixed = read(&format!(r#"{{"deviceProperties":[{},{}]}}"#, device(0, 7, 4), device(1, 64 << 30, 0)));
-        assert_eq!(mixed.device(9), None);
-        assert_eq!(mixed.device(1).and_then(|device| device.arch(true)).as_deref(), Some("gfx90a"));
+        assert_eq!(mixed.any(), None);
+        assert_eq!(mixed.listed()[&1].arch(true).as_deref(), Some("gfx90a"));
     }
 
     #[test]

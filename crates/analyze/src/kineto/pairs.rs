@@ -3,14 +3,16 @@
 use super::event::Event;
 use super::names::QuickMap;
 
-/// How many halves may wait for their other half.
+/// How many halves may wait for their other half, and how large they may be together.
 const MOST_OPEN: usize = 1 << 20;
+const MOST_BYTES: usize = 128 << 20;
 
 /// First halves that wait for their second, a stack for each process and thread.
 #[derive(Default)]
 pub(crate) struct Pairs {
     stacks: QuickMap<Box<[u8]>, Vec<Begun>>,
     open: usize,
+    bytes: usize,
 }
 
 /// A first half.
@@ -24,10 +26,11 @@ pub(crate) struct Begun {
 impl Pairs {
     /// Takes a first half; `false` when there are too many.
     pub(crate) fn begin(&mut self, event: &Event<'_>, json: &[u8], start: i64) -> bool {
-        if self.open >= MOST_OPEN {
+        if self.open >= MOST_OPEN || self.bytes >= MOST_BYTES {
             return false;
         }
         self.open += 1;
+        self.bytes += json.len();
         self.stacks.entry(key(event)).or_default().push(Begun { json: json.into(), start });
         true
     }
@@ -36,6 +39,7 @@ impl Pairs {
     pub(crate) fn end(&mut self, event: &Event<'_>) -> Option<Begun> {
         let begun = self.stacks.get_mut(&key(event))?.pop()?;
         self.open -= 1;
+        self.bytes -= begun.json.len();
         Some(begun)
     }
 

@@ -183,6 +183,7 @@ impl<'i, 's> Reading<'i, 's> {
         match category {
             Category::Annotation => self.range(event, "", (start, end)),
             Category::Overhead => self.range(event, "overhead", (start, end)),
+            Category::Trace => self.range(event, "Trace", (start, end)),
             Category::GpuAnnotation => {
                 let name = event.name.read(&mut self.scratch.name)?;
                 self.ranges.add(event, name, Domain::Device, (Style::PushPop, start, Some(end)), None);

@@ -48,7 +48,8 @@ impl LongPage {
     /// The fewest cells of a row. Rows of metrics end after the value (and a comma): the columns of rules behind it are
     /// filled only in rows of rules, so a row of 16 cells below a header of 20 is whole.
     pub(super) fn fewest(&self) -> usize {
-        self.columns.value + 1
+        let Long { section, label, metric, unit, value, .. } = self.columns;
+        [section, label, Some(metric), unit, Some(value)].into_iter().flatten().max().unwrap_or(0) + 1
     }
 
     /// Takes one row.
@@ -61,11 +62,11 @@ impl LongPage {
         import: &mut Import<'_>,
     ) -> Result<(), Stop> {
         let cell = |column: Option<usize>| column.and_then(|column| cells.get(column));
-        let Some(value) = cell(Some(self.columns.value)) else {
-            let reason = format!("{} cells, where the value is the {}th", cells.len(), self.columns.value + 1);
+        if cells.len() < self.fewest() {
+            let reason = format!("{} cells, where a metric takes {}", cells.len(), self.fewest());
             state.bad_record(import, line, &reason);
             return Ok(());
-        };
+        }
         if cells[self.columns.metric].raw.is_empty() {
             if let Some(rule) = cell(self.columns.rule).filter(|rule| !rule.raw.is_empty()) {
                 state.tally.rules.add(|| format!("line {line}, {}", rule.text()));
@@ -73,9 +74,10 @@ impl LongPage {
             return Ok(());
         }
         let launch = self.launch(bytes, cells, line, state, import)?;
+        let value_column = self.columns.value;
         let known = self.metric(cells);
         let name = || format!("line {line}, {}", known.metric.name);
-        let Some(value) = state.value(*value, known.power, import, name)? else { return Ok(()) };
+        let Some(value) = state.value(cells[value_column], known.power, import, name)? else { return Ok(()) };
         let def = match known.number {
             Some(number) => number,
             None => *known.number.insert(state.metrics.number(&known.metric, import)?),

@@ -88,9 +88,9 @@ impl Export for Arrow<'_> {
         let damaged = |reason: String| self.source.damaged(format!("table {name}"), reason, EXPORT_AGAIN);
         let mut number = 0;
         for batch in &table.batches {
-            let open = |field: &Option<&Field>| field.map(|field| Column::open(&table.file, field, batch)).transpose();
+            let open = |field: Option<&Field>| field.map(|field| Column::open(&table.file, field, batch)).transpose();
             let columns: Vec<Option<Column<'_>>> =
-                fields.iter().map(open).collect::<Result<_, _>>().map_err(damaged)?;
+                fields.iter().copied().map(open).collect::<Result<_, _>>().map_err(damaged)?;
             for first in (0..batch.rows).step_by(PIECE_ROWS as usize) {
                 let rows = PIECE_ROWS.min(batch.rows - first);
                 let read = |column: &Option<Column<'_>>| column.as_ref().map(|c| c.read(first, rows)).transpose();

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn calls_of_three_kinds_are_told_apart_and_wrappers_and_marks_left_out() {
         let mut fake = Fake::default();
-        let tid = (77 << 24) | 78;
+        let tid = (77 << 24) + 78;
         for (id, text) in [(1, "cudaMalloc_v3020"), (2, "cuMemAlloc_v2"), (3, "read"), (4, "started")] {
             fake.row("StringIds", &[("id", id.into()), ("value", text.into())]);
         }

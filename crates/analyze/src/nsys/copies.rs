@@ -2,7 +2,7 @@
 
 use proftool_trace::rows::Activity;
 
-use super::devices::{Place, Stream};
+use super::devices::{Origin, Place};
 use super::export::{Export, Row, at};
 use super::ids::{nonzero, process, valid};
 use super::reader::{Reader, next};
@@ -143,7 +143,7 @@ fn common(reader: &mut Reader<'_, '_>, table: &str, row: &Row<'_>) -> Option<Act
     let process = row.int(PROCESS).map(process);
     let correlation = nonzero(row.int(CORRELATION));
     let context = row.int(CONTEXT);
-    let Place { device, queue } = reader.devices.place(Stream {
+    let Place { device, queue } = reader.devices.place(Origin {
         process: process.unwrap_or(0),
         context: context.unwrap_or(0),
         device: row.int(DEVICE).unwrap_or(0),
@@ -158,7 +158,7 @@ fn common(reader: &mut Reader<'_, '_>, table: &str, row: &Row<'_>) -> Option<Act
         start_ns,
         end_ns,
         correlation,
-        call: reader.launches.find(process, correlation, start_ns),
+        call: reader.launches.of_work(process, correlation, start_ns),
         graph_node: nonzero(row.int(GRAPH_NODE)),
         bytes: row.int(BYTES),
         ..Activity::default()

@@ -27,9 +27,13 @@ const LOSS_WORDS: &[&str] = &[
     "out of memory",
     "truncated",
 ];
+/// Words of messages that tell why CUDA's events are missing, the most telling first.
+const REASONS: &[&str] = &["not supported", "permission", "failed", "CUDA events", "CUPTI", "CUDA", "driver"];
 /// Most messages that an issue quotes, and most characters of each.
 const MOST_MESSAGES: usize = 8;
 const MOST_CHARACTERS: usize = 300;
+/// Most different messages of one kind that are told apart.
+const MOST_KEPT: usize = 1000;
 
 /// The messages worth knowing, each once, in the order in which they came.
 #[derive(Debug, Default)]
@@ -61,7 +65,7 @@ impl Diagnostics {
         };
         let message: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let message: String = message.chars().take(MOST_CHARACTERS).collect();
-        if !list.contains(&message) {
+        if list.len() < MOST_KEPT && !list.contains(&message) {
             list.push(message);
         }
     }
@@ -81,9 +85,10 @@ impl Diagnostics {
         }
     }
 
-    /// What is most likely to tell why something is missing.
+    /// What is most likely to tell why kernels are missing, the likeliest first: an issue's detail may be shortened.
     fn why(&self) -> String {
-        let all: Vec<String> = [&self.errors, &self.losses, &self.warnings].into_iter().flatten().cloned().collect();
+        let mut all: Vec<String> = [&self.errors, &self.losses, &self.warnings].into_iter().flatten().cloned().collect();
+        all.sort_by_key(|message| REASONS.iter().position(|words| message.contains(words)).unwrap_or(REASONS.len()));
         quote(&all)
     }
 }

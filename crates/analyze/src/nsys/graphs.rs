@@ -2,7 +2,7 @@
 
 use proftool_trace::rows::Activity;
 
-use super::devices::Stream;
+use super::devices::Origin;
 use super::export::{Row, at};
 use super::ids::{nonzero, process};
 use super::reader::{Reader, next};
@@ -38,7 +38,7 @@ fn graph(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
     let process = row.int(PROCESS).map(process);
     let correlation = nonzero(row.int(CORRELATION));
     let context = row.int(CONTEXT);
-    let place = reader.devices.place(Stream {
+    let place = reader.devices.place(Origin {
         process: process.unwrap_or(0),
         context: context.unwrap_or(0),
         device: row.int(DEVICE).unwrap_or(0),
@@ -57,7 +57,7 @@ fn graph(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
         start_ns,
         end_ns,
         correlation,
-        call: reader.launches.find(process, correlation, start_ns),
+        call: reader.launches.of_work(process, correlation, start_ns),
         graph_id: graph,
         ..Activity::default()
     })?;

@@ -15,7 +15,7 @@ use crate::raw::Source;
 use line::{Line, Rows};
 
 /// A longer line than this is no event and no list of texts.
-const LONGEST_LINE: u64 = 1 << 30;
+const LONGEST_LINE: u64 = 1 << 29;
 
 /// A JSON export.
 pub(crate) struct Json<'s> {

@@ -39,7 +39,7 @@ pub(crate) use arrow::Arrow;
 pub(crate) use json::Json;
 pub(crate) use parquet::Parquet;
 pub(crate) use reader::import;
-pub(crate) use report::{export as export_report, version as report_version};
+pub(crate) use report::{export as export_report, is_report};
 pub(crate) use sqlite::Sqlite;
 
 /// Tables whose names are nsys' own. One of them tells an export from other people's files.

@@ -141,7 +141,9 @@ mod tests {
     fn order_is_by_start_then_length_on_each_thread() {
         let holds = |ranges: &[(i64, i64, i64)]| {
             let mut order = Order::default();
-            ranges.iter().for_each(|(thread, start, end)| order.see(*thread, *start, *end));
+            for (thread, start, end) in ranges {
+                order.see(*thread, *start, *end);
+            }
             order.holds()
         };
         assert!(holds(&[(1, 5, 9), (2, 0, 9), (1, 5, 8), (1, 6, 7)]));

@@ -81,22 +81,21 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, schema: &Schema) -> Result<(), E
     export.scan(TABLE, WANTED, &mut |row| {
         let Some((start_ns, Some(end_ns))) = reader.times(TABLE, row, START, END) else { return Ok(()) };
         let key = [ADAPTER, PORT, LIST, INDEX].map(|column| row.int(column).unwrap_or(0));
-        let def = match defs.get(&key) {
-            Some(def) => *def,
-            None => {
-                let def = next(&mut reader.ids.def);
-                defs.insert(key, def);
-                reader.import.put(&CounterDef {
-                    def,
-                    metric: &known.name(key),
-                    unit: known.unit(key),
-                    source: "counter",
-                    tool: Some("nsys"),
-                    tool_version: schema.tool_version.as_deref(),
-                    ..CounterDef::default()
-                })?;
-                def
-            }
+        let def = if let Some(def) = defs.get(&key) {
+            *def
+        } else {
+            let def = next(&mut reader.ids.def);
+            defs.insert(key, def);
+            reader.import.put(&CounterDef {
+                def,
+                metric: &known.name(key),
+                unit: known.unit(key),
+                source: "counter",
+                tool: Some("nsys"),
+                tool_version: schema.tool_version.as_deref(),
+                ..CounterDef::default()
+            })?;
+            def
         };
         let rank = FIRST_ADAPTER + adapters.len() as i64;
         let device = *adapters.entry(key[0]).or_insert(rank);

@@ -268,7 +268,7 @@ mod tests {
     use proftool_trace::frame::{Tables, ints, texts};
     use proftool_trace::tables;
 
-    const TID: i64 = (77 << 24) | 78;
+    const TID: i64 = (77 << 24) + 78;
 
     fn row<'n>(
         start: i64,
@@ -288,7 +288,9 @@ mod tests {
     fn import(rows: &[Vec<(&str, Value)>]) -> Tables {
         let mut fake = Fake::default();
         fake.row("StringIds", &[("id", 9.into()), ("value", "registered".into())]);
-        rows.iter().for_each(|row| fake.row("NVTX_EVENTS", row));
+        for row in rows {
+            fake.row("NVTX_EVENTS", row);
+        }
         fake.import().unwrap()
     }
 

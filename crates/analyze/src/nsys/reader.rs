@@ -127,6 +127,8 @@ impl Reader<'_, '_> {
             let detail = "names that the table StringIds does not hold, written as [unknown]";
             self.import.issue(Severity::DataLoss, "unknown_name", self.unnamed, detail);
         }
+        let detail = "device rows whose launching call is not in the file (usually launched before the capture began)";
+        self.import.issue(Severity::Info, "launch_not_recorded", self.launches.missed, detail);
         diagnostics.write(self.import);
         let nothing = self.ids.activity == 0 && self.ids.call == 0 && self.ids.range == 0 && self.ids.sample == 0;
         if nothing && diagnostics.say_something() {

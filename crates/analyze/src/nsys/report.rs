@@ -13,18 +13,23 @@ use crate::raw::tool::{NSYS, Output};
 const MAGIC: &[u8] = b"NVIDIA Tegra Profiler Report ";
 
 /// Time that an export may take: a start, and a second for each MB of the report.
-const START_LIMIT: Duration = Duration::from_secs(120);
+const START_LIMIT: Duration = Duration::from_mins(2);
 const BYTES_PER_SECOND: u64 = 1_000_000;
 
 /// A version of nsys: year, release, patch.
 type Version = (u32, u32, u32);
 
-/// Whether a file is a report; then the version that wrote it, where the report tells it.
-pub(crate) fn version(head: &[u8]) -> Option<Option<Version>> {
+/// Whether a file is a report.
+pub(crate) fn is_report(head: &[u8]) -> bool {
+    head.starts_with(MAGIC)
+}
+
+/// The version that wrote a report, where it tells.
+fn version(head: &[u8]) -> Option<Version> {
     let rest = head.strip_prefix(MAGIC)?;
     let end = rest.iter().take(80).position(|byte| *byte == b'\n').unwrap_or(rest.len().min(80));
     let text = String::from_utf8_lossy(&rest[..end]);
-    Some(numbers(text.split('@')))
+    numbers(text.split('@'))
 }
 
 fn numbers<'t>(mut parts: impl Iterator<Item = &'t str>) -> Option<Version> {
@@ -43,7 +48,7 @@ fn shown((year, release, patch): Version) -> String {
 /// [`Error::Tool`] when nsys is not installed, is older than the report, fails, or takes too long.
 pub(crate) fn export(source: &Source) -> Result<(TempDir, PathBuf), Error> {
     let installed = installed(source)?;
-    let written = version(source.head().bytes).flatten();
+    let written = version(source.head().bytes);
     if let (Some(written), Some(installed)) = (written, installed) {
         // The same release reads all its patches.
         if (written.0, written.1) > (installed.0, installed.1) {
@@ -68,9 +73,9 @@ pub(crate) fn export(source: &Source) -> Result<(TempDir, PathBuf), Error> {
 
 /// The version of the nsys on `PATH`; `None` where it says something unknown.
 fn installed(source: &Source) -> Result<Option<Version>, Error> {
-    let output = NSYS.run(["--version"], source.path(), Duration::from_secs(60))?;
-    let words = output.stdout.split_whitespace();
-    let found = words.filter_map(|word| numbers(word.split(['.', '-']))).next();
+    let output = NSYS.run(["--version"], source.path(), Duration::from_mins(1))?;
+    let mut words = output.stdout.split_whitespace();
+    let found = words.find_map(|word| numbers(word.split(['.', '-'])));
     Ok(found)
 }
 
@@ -106,10 +111,10 @@ mod tests {
     #[test]
     fn reports_tell_the_version_that_wrote_them() {
         let head = b"NVIDIA Tegra Profiler Report 2025@5@1@121-255136380782v0.\n\x0bLocal";
-        assert_eq!(version(head), Some(Some((2025, 5, 1))));
-        assert_eq!(version(b"NVIDIA Tegra Profiler Report 1.\n\x0bLocal"), Some(None));
-        assert_eq!(version(b"NVIDIA Tegra Profiler Report "), Some(None));
-        assert_eq!(version(b"SQLite format 3\0"), None);
+        assert_eq!(version(head), Some((2025, 5, 1)));
+        let old = b"NVIDIA Tegra Profiler Report 1.\n\x0bLocal";
+        assert_eq!((is_report(old), version(old)), (true, None));
+        assert_eq!((is_report(b"SQLite format 3\0"), version(b"NVIDIA Tegra Profiler Report ")), (false, None));
         assert_eq!(numbers("2022.4.2.1-df9881f".split(['.', '-'])), Some((2022, 4, 2)));
     }
 }

@@ -104,14 +104,14 @@ impl Spool {
             if let Some(whole) = length(&window).filter(|whole| *whole > window.len()) {
                 self.read_at(&mut window, whole, at).map_err(io)?;
             }
-            let used = self.rows_in(&window, &slots, wanted.len(), &mut number, &mut *each)?;
+            let used = Self::rows_in(&window, &slots, wanted.len(), &mut number, &mut *each)?;
             if used == 0 {
                 return Err(io(io::ErrorKind::UnexpectedEof.into()));
             }
             at += used as u64;
         }
         self.window.replace(window);
-        self.rows_in(&self.pending, &slots, wanted.len(), &mut number, each).map(drop)
+        Self::rows_in(&self.pending, &slots, wanted.len(), &mut number, each).map(drop)
     }
 
     fn read_at(&self, window: &mut Vec<u8>, bytes: usize, at: u64) -> io::Result<()> {
@@ -121,7 +121,6 @@ impl Spool {
 
     /// Hands over the whole rows in `bytes`; returns how many bytes they take.
     fn rows_in(
-        &self,
         bytes: &[u8],
         slots: &[Option<usize>],
         width: usize,
@@ -231,7 +230,9 @@ mod tests {
     fn integers_of_both_signs_and_ends_survive() {
         let mut spool = Spool::new(&["a"]);
         let values = [0, 1, -1, i64::MAX, i64::MIN];
-        values.iter().for_each(|value| spool.push(&[Cell::Int(*value)]).unwrap());
+        for value in values {
+            spool.push(&[Cell::Int(value)]).unwrap();
+        }
         let mut found = Vec::new();
         spool
             .scan(

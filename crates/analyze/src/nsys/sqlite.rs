@@ -51,9 +51,10 @@ impl<'s> Sqlite<'s> {
     pub(crate) fn open_at(source: &'s Source, path: &Path) -> Result<Self, Error> {
         refuse_half_written(source)?;
         btree::check_length(path).map_err(|reason| source.damaged("its end", reason, EXPORT_AGAIN))?;
+        // Before the connection: closing another handle of the file would give up the lock that it holds.
+        let pages = Database::open(path).map_err(|cause| source.io(cause))?;
         let connection = connect(path).map_err(|error| failure(source, "its header", &error))?;
         let tables = tables(&connection).map_err(|error| failure(source, "its table list", &error))?;
-        let pages = Database::open(path).map_err(|cause| source.io(cause))?;
         Ok(Self { source, connection, pages, tables })
     }
 
@@ -73,15 +74,11 @@ impl<'s> Sqlite<'s> {
         let mut rows = statement.query([]).map_err(|error| failed(0, &error))?;
         let mut number = 0;
         loop {
-            let row = match rows.next().map_err(|error| failed(number, &error))? {
-                Some(row) => row,
-                None => return Ok(()),
-            };
+            let Some(row) = rows.next().map_err(|error| failed(number, &error))? else { return Ok(()) };
             let mut cells = [Cell::Null; MOST_COLUMNS];
-            let mut place = 0;
-            for (cell, _) in cells.iter_mut().zip(wanted).filter(|(_, column)| present(column)) {
+            let wanted_cells = cells.iter_mut().zip(wanted).filter(|(_, column)| present(column));
+            for (place, (cell, _)) in wanted_cells.enumerate() {
                 *cell = cell_of(row.get_ref(place).map_err(|error| failed(number, &error))?);
-                place += 1;
             }
             each(&Row::new(number, &cells[..wanted.len()]))?;
             number += 1;
@@ -136,12 +133,17 @@ fn refuse_half_written(source: &Source) -> Result<(), Error> {
     Ok(())
 }
 
-/// Opens without writing anything, also where the folder may not be written.
+/// Opens without writing anything, also where the folder may not be written. The connection keeps other programs from
+/// writing as long as it lives.
 fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::ZERO)?;
-    match connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(())) {
+    let shared = |connection: &Connection| {
+        connection.execute_batch("BEGIN")?;
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+    };
+    match shared(&connection) {
         Err(error)
             if matches!(
                 error.sqlite_error_code(),

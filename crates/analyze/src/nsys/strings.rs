@@ -19,32 +19,32 @@ pub(crate) struct Strings {
 impl Strings {
     pub(crate) fn read(export: &dyn Export) -> Result<Self, Error> {
         let mut strings = Self::default();
-        let mut entries: Vec<(i64, usize, usize)> = Vec::new();
         let mut sorted = true;
         export.scan(TABLE, WANTED, &mut |row| {
             let (Some(id), Some(value)) = (row.int(ID), row.text(VALUE)) else { return Ok(()) };
-            let start = strings.text.len();
             strings.text.push_str(&value);
-            sorted &= entries.last().is_none_or(|last| last.0 < id);
-            entries.push((id, start, strings.text.len()));
+            sorted &= strings.ends.last().is_none_or(|last| last.0 < id);
+            strings.ends.push((id, strings.text.len()));
             Ok(())
         })?;
         if !sorted {
-            strings.sort(&mut entries);
+            strings.sort();
         }
-        strings.ends = entries.into_iter().map(|(id, _, end)| (id, end)).collect();
         Ok(strings)
     }
 
-    /// Brings text and entries into the order of the numbers; of a number given twice the first counts.
-    fn sort(&mut self, entries: &mut Vec<(i64, usize, usize)>) {
+    /// Brings the texts into the order of their numbers; of a number given twice the first counts.
+    fn sort(&mut self) {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        let mut entries: Vec<(i64, usize, usize)> =
+            starts.zip(&self.ends).map(|(start, (id, end))| (*id, start, *end)).collect();
         entries.sort_by_key(|entry| entry.0);
         entries.dedup_by_key(|entry| entry.0);
         let mut text = String::with_capacity(self.text.len());
-        for entry in entries {
-            let start = text.len();
-            text.push_str(&self.text[entry.1..entry.2]);
-            (entry.1, entry.2) = (start, text.len());
+        self.ends.clear();
+        for (id, start, end) in entries {
+            text.push_str(&self.text[start..end]);
+            self.ends.push((id, text.len()));
         }
         self.text = text;
     }

@@ -3,7 +3,7 @@
 use proftool_trace::rows::Activity;
 
 use super::copies::enumeration;
-use super::devices::Stream;
+use super::devices::Origin;
 use super::export::{Row, at};
 use super::ids::{nonzero, process};
 use super::reader::{Reader, next};
@@ -54,7 +54,7 @@ fn sync(reader: &mut Reader<'_, '_>, types: &[&'static str], row: &Row<'_>) -> R
     let process = row.int(PROCESS).map(process);
     let correlation = nonzero(row.int(CORRELATION));
     let context = row.int(CONTEXT);
-    let place = reader.devices.sync_place(Stream {
+    let place = reader.devices.sync_place(Origin {
         process: process.unwrap_or(0),
         context: context.unwrap_or(0),
         device: row.int(DEVICE).unwrap_or(0),

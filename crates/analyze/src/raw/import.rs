@@ -8,6 +8,7 @@ use proftool_trace::sink::Sink;
 
 use super::source::Source;
 use crate::Error;
+use crate::error::Shown;
 
 /// Largest distance of a time from the session start, 73 years: lengths and their differences stay inside an `i64`.
 pub(crate) const FARTHEST_NS: i64 = 1 << 61;
@@ -239,7 +240,7 @@ impl<'s> Import<'s> {
                 severity: problem.severity.name(),
                 code: problem.code,
                 count: i64::try_from(problem.count).unwrap_or(i64::MAX),
-                detail: &problem.detail,
+                detail: &Shown(&problem.detail).to_string(),
             })?;
         }
         Ok((self.sink, outcome))

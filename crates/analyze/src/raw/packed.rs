@@ -24,7 +24,8 @@ impl Packing {
         match head {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            [b'P', b'K', 3, 4, ..] => Self::Zip,
+            // The second begins an archive that holds nothing.
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
             _ => Self::None,
         }
     }

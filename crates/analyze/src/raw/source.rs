@@ -68,15 +68,22 @@ impl Source {
             archive,
             head: Content { name, ..Content::default() },
         };
-        if source.place.is_dir() {
+        let kind = fs::metadata(&source.place).map_err(io)?;
+        if kind.is_dir() {
             source.head.files = listing(&source.place).map_err(io)?;
             return Ok(source);
+        }
+        // Opening a pipe would wait for its writer, and what it gives can be read only once.
+        if !kind.is_file() {
+            let reason = "is neither a file nor a directory but a pipe, a socket or a device".to_owned();
+            let hint = "write what it gives to a file, and import that".to_owned();
+            return Err(Error::Unsupported { path: path.to_owned(), reason, hint });
         }
         let mut magic = Vec::new();
         File::open(&source.place).and_then(|file| file.take(4).read_to_end(&mut magic)).map_err(io)?;
         source.packing = Packing::of(&magic);
         if source.packing == Packing::Zip {
-            return source.unzip();
+            return if source.archive.is_some() { Err(source.nested()) } else { source.unzip() };
         }
         source.read_head()?;
         Ok(source)
@@ -88,8 +95,10 @@ impl Source {
         let mut bytes = Vec::new();
         reader.take(HEAD_BYTES).read_to_end(&mut bytes).map_err(|cause| self.io(cause))?;
         for ending in [".gz", ".zst", ".gzip", ".zstd"] {
-            if self.packing != Packing::None && self.head.name.to_lowercase().ends_with(ending) {
-                self.head.name.truncate(self.head.name.len() - ending.len());
+            let bare = self.head.name.len().saturating_sub(ending.len());
+            let ends = self.head.name.as_bytes()[bare..].eq_ignore_ascii_case(ending.as_bytes());
+            if self.packing != Packing::None && ends {
+                self.head.name.truncate(bare);
             }
         }
         if bytes.is_empty() {
@@ -109,21 +118,37 @@ impl Source {
         Ok(())
     }
 
+    /// An archive inside an archive stays packed: it might hold itself.
+    fn nested(&self) -> Error {
+        Error::Unsupported {
+            path: self.path.clone(),
+            reason: "is an archive inside an archive".to_owned(),
+            hint: "unpack the outer one, and import the directory".to_owned(),
+        }
+    }
+
     /// Unpacks a zip archive into a temporary directory.
     fn unzip(self) -> Result<Self, Error> {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let broken = |error: &dyn Display| self.damaged("the archive", error, "pack or download it again");
+        // A full disk is not the archive's fault; a name that cannot be a file's is.
+        let unwritable = |path: &Path, cause: io::Error| match cause.kind() {
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem => cannot_create(path, cause),
+            _ => broken(&cause),
+        };
         let packed = fs::metadata(&self.place).map_err(|cause| self.io(cause))?.len();
         let file = File::open(&self.place).map_err(|cause| self.io(cause))?;
         let mut archive = zip::ZipArchive::new(file).map_err(|error| broken(&error))?;
-        let folder = TempDir::with_prefix("proftool-").map_err(|cause| self.io(cause))?;
+        let folder = temporary()?;
         let mut unpacked = 0;
         for index in 0..archive.len() {
             let mut entry = archive.by_index(index).map_err(|error| broken(&error))?;
             // Entries whose path would leave the folder are not for us.
             let Some(name) = entry.enclosed_name().filter(|_| !entry.is_dir()) else { continue };
             let target = folder.path().join(name);
-            fs::create_dir_all(target.parent().unwrap_or(folder.path())).map_err(|cause| self.io(cause))?;
-            let mut out = File::create(&target).map_err(|cause| self.io(cause))?;
+            let parent = target.parent().unwrap_or(folder.path());
+            fs::create_dir_all(parent).map_err(|cause| unwritable(parent, cause))?;
+            let mut out = File::create(&target).map_err(|cause| unwritable(&target, cause))?;
             let mut buffer = vec![0; 1 << 18];
             loop {
                 let count = entry.read(&mut buffer).map_err(|cause| broken(&cause))?;
@@ -132,7 +157,7 @@ impl Source {
                 }
                 unpacked += count as u64;
                 check_ratio(packed, unpacked).map_err(|cause| broken(&cause))?;
-                io::Write::write_all(&mut out, &buffer[..count]).map_err(|cause| self.io(cause))?;
+                io::Write::write_all(&mut out, &buffer[..count]).map_err(|cause| cannot_create(&target, cause))?;
             }
         }
         let folder = Arc::new(folder);
@@ -209,12 +234,21 @@ impl Source {
         if let Some((_, path)) = self.unpacked.get() {
             return Ok(path.clone());
         }
-        let folder = TempDir::with_prefix("proftool-").map_err(|cause| self.io(cause))?;
-        let path = folder.path().join(&self.head.name);
-        let mut file = File::create(&path).map_err(|cause| self.io(cause))?;
+        let folder = temporary()?;
+        // The name of a file called `.gz` is nothing but an ending.
+        let bare = self.head.name.trim_start_matches('.').is_empty();
+        let path = folder.path().join(if bare { "unpacked" } else { &self.head.name });
         let file_in = File::open(&self.place).map_err(|cause| self.io(cause))?;
         let mut reader = self.packing.unpack(file_in, Arc::default()).map_err(|cause| self.io(cause))?;
-        io::copy(&mut reader, &mut file).map_err(|cause| self.io(cause))?;
+        let mut file = File::create(&path).map_err(|cause| cannot_create(&path, cause))?;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let count = reader.read(&mut buffer).map_err(|cause| self.io(cause))?;
+            if count == 0 {
+                break;
+            }
+            io::Write::write_all(&mut file, &buffer[..count]).map_err(|cause| cannot_create(&path, cause))?;
+        }
         Ok(self.unpacked.get_or_init(|| (folder, path)).1.clone())
     }
 
@@ -257,6 +291,15 @@ impl Source {
         }
         Error::Io { path: self.path.clone(), cause }
     }
+}
+
+/// A folder for unpacked files, removed with the value.
+fn temporary() -> Result<TempDir, Error> {
+    TempDir::with_prefix("proftool-").map_err(|cause| cannot_create(&std::env::temp_dir(), cause))
+}
+
+fn cannot_create(path: &Path, cause: io::Error) -> Error {
+    Error::Create { path: path.to_owned(), cause }
 }
 
 /// The number after the last `rank` of a name.

@@ -3,6 +3,8 @@
 pub(crate) mod agents;
 pub(crate) mod database;
 pub(crate) mod fields;
+#[cfg(test)]
+mod hostile;
 pub(crate) mod ids;
 pub(crate) mod markers;
 pub(crate) mod names;

@@ -16,6 +16,9 @@ use crate::failure::{Failure, Kind, Outcome};
 use crate::progress::Bar;
 use crate::{artifacts, hardware_key, machine, tty};
 
+/// Bytes of a file's name that the name of its artifact holds.
+const LONGEST_STEM: usize = 120;
+
 /// Turn raw profiler files, a directory of ranks, or an interrupted capture into an artifact.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -69,9 +72,10 @@ fn import(path: &Path, args: &Args) -> Result<(Artifact, bool), Failure> {
     let environment = machine::environment(&proftool_hardware::probe());
     let stamp = environment.captured_utc.replace(['-', ':'], "");
     let target = stem(path);
-    let draft = Draft::create(&args.artifacts, &format!("{stamp}-{target}"))?;
-    match fill(path, args, &found, &progress, &draft) {
-        Ok(report) => finish(draft, report, &target, &stamp, args),
+    let mut draft = Draft::create(&args.artifacts, &format!("{stamp}-{target}"))?;
+    let filled = fill(path, args, &found, &progress, &draft);
+    match filled.and_then(|report| describe(&mut draft, report, &target, &stamp, args)) {
+        Ok((manifest, lost)) => Ok((draft.finish(manifest)?, lost)),
         Err(failure) => {
             draft.discard();
             Err(failure)
@@ -143,7 +147,10 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        copy(&entry.path(), &to.join(entry.file_name()))?;
+        // A pipe would wait for its writer, and a link to a directory may lead in a circle.
+        if fs::metadata(entry.path())?.is_file() || entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
     }
     Ok(())
 }
@@ -158,13 +165,14 @@ fn warn(report: &Report) {
     }
 }
 
-fn finish(
-    mut draft: Draft,
+/// Gives the draft its final name and returns its manifest, and whether data was lost.
+fn describe(
+    draft: &mut Draft,
     report: Report,
     target: &str,
     stamp: &str,
     args: &Args,
-) -> Result<(Artifact, bool), Failure> {
+) -> Result<(Manifest, bool), Failure> {
     let environment = machine::environment(&proftool_hardware::probe());
     let devices = capture::devices(&frame::read(&tables::DEVICES, &draft.tables_dir())?)?;
     let used: usize = report.imported.iter().map(|one| one.devices.len()).sum();
@@ -199,7 +207,7 @@ fn finish(
         results: Results::default(),
         modelled: Vec::new(),
     };
-    Ok((draft.finish(manifest)?, lost))
+    Ok((manifest, lost))
 }
 
 /// One entry a pass, in the order of the files; its start is that of its first file.
@@ -243,12 +251,14 @@ fn stem(path: &Path) -> String {
     let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let name = path.file_name().or_else(|| whole.file_name());
     let name = name.map_or_else(|| "import".to_owned(), |name| name.to_string_lossy().into_owned());
-    if path.is_dir() {
-        return name;
-    }
     let mut stem = name.as_str();
-    for ending in [".gz", ".zst", ".zip"] {
-        stem = stem.strip_suffix(ending).unwrap_or(stem);
+    if !path.is_dir() {
+        for ending in [".gz", ".zst", ".zip"] {
+            stem = stem.strip_suffix(ending).unwrap_or(stem);
+        }
+        stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
     }
-    stem.rsplit_once('.').map_or(stem, |(stem, _)| stem).to_owned()
+    // It becomes a part of a folder's name, which a file's name may fill alone.
+    let end = (0..=stem.len().min(LONGEST_STEM)).rev().find(|end| stem.is_char_boundary(*end));
+    stem[..end.unwrap_or_default()].replace(|letter: char| letter.is_control(), "_")
 }

@@ -120,18 +120,20 @@ fn a_file_of_no_known_format_is_refused_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn files_of_other_profilers_are_refused_by_content_whatever_they_are_called() {
+fn files_that_hold_nothing_are_refused_by_content_whatever_they_are_called() {
     let Some(data) = shared_data() else { return };
     let place = Place::new();
-    for file in
-        ["negatives/git-lfs-pointer.sqlite", "negatives/ncu_raw_empty.csv", "nsys/rtx3080_min.schema3.24.sqlite"]
-    {
-        let renamed = place.path().join("host.trace");
-        std::fs::copy(data.join(file), &renamed).expect("the file can be copied");
+    for (file, part) in [
+        ("negatives/git-lfs-pointer.sqlite", "git lfs pull"),
+        ("negatives/ncu_raw_empty.csv", "hint"),
+        ("negatives/ncu_ERR_NVGPUCTRPERM_no_kernels.csv", "hint"),
+        ("ncu/rtx5070_kernels/table_ncu_full.tex", "tried"),
+    ] {
+        std::fs::copy(data.join(file), place.path().join("host.trace")).expect("the file can be copied");
         let ran = place.run(&["import", "host.trace"]);
         assert_eq!(ran.code, Some(4), "{file}: {}", ran.err);
-        assert!(ran.err.contains("tried") && ran.err.contains("host"), "{}", ran.err);
-        assert!(place.artifacts().is_empty());
+        assert!(ran.err.contains("host.trace") && ran.err.contains(part), "{file}: {}", ran.err);
+        assert!(place.artifacts().is_empty(), "{file}");
     }
 }
 

@@ -102,6 +102,49 @@ fn other_tables_are_not_claimed() {
     }
 }
 
+/// A small seeded generator, so that a failure comes again.
+fn random(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize
+}
+
+#[test]
+fn no_mutation_of_a_real_page_makes_the_importer_panic() {
+    let mut state = 1;
+    for file in [
+        "ncu/gb200_cuda_graph_full/jaxtoolbox_cuda_graph_pdl.details.csv",
+        "ncu/rtx5090_ocr_inference/kernel_0001_67bdb7e29d1bb4e0ca0aec954ef18af3__ncu.section_SpeedOfLight.csv",
+        "ncu/a100_sgemm/share_tile.csv",
+        "ncu/rtx5070_kernels/ncu_saxpy.csv",
+    ] {
+        let Some(path) = shared_data(file) else { return };
+        let original = std::fs::read(path).unwrap();
+        for _ in 0..200 {
+            let mut bytes = original.clone();
+            for _ in 0..=random(&mut state) % 8 {
+                let at = random(&mut state) % bytes.len();
+                match random(&mut state) % 4 {
+                    0 => bytes[at] = b"\",\n=.09\xff("[random(&mut state) % 9],
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.insert(at, b"\",\n9"[random(&mut state) % 4]),
+                    _ => bytes.truncate(at.max(100)),
+                }
+            }
+            // Refused or taken: either is an answer.
+            let _ = crate::fixture::import_bytes("page.csv", &bytes);
+        }
+    }
+}
+
+#[test]
+fn columns_in_an_order_that_ncu_does_not_write_are_understood() {
+    let header = "\"Metric Value\",\"Metric Name\",\"ID\",\"Kernel Name\",\"Metric Unit\"\n";
+    let page =
+        Page::text(&format!("{header}\"1.5\",\"a__b\",\"0\",\"k\",\"us\"\n\"2.5\",\"a__b\",\"1\",\"m\",\"us\"\n"));
+    assert_eq!((page.get(0, "a__b"), page.get(1, "a__b")), (1500.0, 2500.0));
+    assert!(message(format!("{header}\"1.5\",\"a__b\"\n")).contains("damaged at line 2"));
+}
+
 #[test]
 fn exactly_the_pages_of_the_collection_are_claimed() {
     let Some(folder) = shared_data("ncu") else { return };

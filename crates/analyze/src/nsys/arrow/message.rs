@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::flatbuffer::{Table, root};
+use super::flatbuffer::{Table, Vector, root};
 
 const CONTINUATION: u32 = 0xffff_ffff;
 /// A file of one table may begin with this, then a stream follows.
@@ -94,7 +94,7 @@ pub(super) struct Fault {
 
 /// Every stream of a file.
 pub(super) fn streams(file: &File) -> Result<Vec<Stream>, Fault> {
-    let length = file.metadata().map(|data| data.len()).unwrap_or(0);
+    let length = file.metadata().map_or(0, |data| data.len());
     let mut streams: Vec<Stream> = Vec::new();
     let mut at = 0;
     let mut magic = [0; 8];
@@ -117,7 +117,7 @@ pub(super) fn streams(file: &File) -> Result<Vec<Stream>, Fault> {
         let end = body.checked_add(body_bytes).filter(|end| *end <= length).ok_or_else(|| fault("it is cut short"))?;
         let header = message.table(2).ok_or_else(|| fault("its metadata is damaged"))?;
         match message.byte(1) {
-            SCHEMA => streams.push(schema(&header)),
+            SCHEMA => streams.push(schema(&header).ok_or_else(|| fault("its columns are nested too deeply"))?),
             BATCH => {
                 let stream = streams.last_mut().ok_or_else(|| fault("rows come before their columns"))?;
                 let batch = batch(&header, body, end).ok_or_else(|| fault("a batch's metadata is damaged"))?;
@@ -154,28 +154,30 @@ fn metadata(file: &File, at: u64, length: u64) -> Result<Option<(Vec<u8>, u64)>,
     Ok(Some((metadata, from + bytes)))
 }
 
-fn schema(header: &Table<'_>) -> Stream {
+fn schema(header: &Table<'_>) -> Option<Stream> {
     let mut stream = Stream::default();
-    let pairs = header.vector(2).into_iter().flat_map(|pairs| pairs.tables());
+    let pairs = header.vector(2).into_iter().flat_map(Vector::tables);
     stream.table =
         pairs.filter(|pair| pair.text(0) == Some("table_name")).find_map(|pair| pair.text(1).map(str::to_owned));
-    let (mut first_buffer, mut node) = (0, 0);
-    for field in header.vector(1).into_iter().flat_map(|fields| fields.tables()) {
-        let kind = kind(&field, 0);
-        stream.fields.push(Field { name: field.text(0).unwrap_or_default().to_owned(), kind, first_buffer, node });
-        first_buffer += kind.buffers();
-        node += nodes(&field, 0);
+    let (mut first_buffer, mut node, mut counted) = (0, 0, 0);
+    for field in header.vector(1).into_iter().flat_map(Vector::tables) {
+        let (buffers, nodes) = size(&field, 0, &mut counted)?;
+        let name = field.text(0).unwrap_or_default().to_owned();
+        stream.fields.push(Field { name, kind: kind(&field), first_buffer, node });
+        first_buffer += buffers;
+        node += nodes;
     }
-    stream
+    Some(stream)
 }
 
-/// Deepest nesting of columns that is counted.
+/// Deepest nesting of columns, and most of them, that a schema may have.
 const DEEPEST: usize = 16;
+const MOST_FIELDS: usize = 10_000;
 
-fn kind(field: &Table<'_>, depth: usize) -> Kind {
+fn kind(field: &Table<'_>) -> Kind {
     let declared = field.table(3);
     let bits = |table: &Table<'_>| (table.i32(0) / 8) as u8;
-    let own = match (field.byte(2), declared) {
+    match (field.byte(2), declared) {
         (1, _) => Kind::Null,
         (2, Some(int)) if matches!(int.i32(0), 8 | 16 | 32 | 64) => Kind::Int(bits(&int), int.byte(1) != 0),
         (3, float) if float.is_some_and(|float| float.i16(0) == 2) => Kind::Float(8),
@@ -185,22 +187,25 @@ fn kind(field: &Table<'_>, depth: usize) -> Kind {
         // Times, durations: whole numbers of 64 bits unless stated otherwise.
         (10 | 18, _) => Kind::Int(8, true),
         (20 | 19, _) => Kind::Text(8),
-        // A list or map has validity and offsets; a structure or a list of fixed length only validity.
-        (12 | 17 | 21, _) => Kind::Other(2),
+        // A structure or a list of fixed length has only validity; lists, maps and what is left have a buffer more.
         (13 | 16, _) => Kind::Other(1),
         _ => Kind::Other(2),
-    };
-    match (field.vector(5), own) {
-        (Some(children), Kind::Other(buffers)) if depth < DEEPEST => {
-            Kind::Other(children.tables().map(|child| kind(&child, depth + 1).buffers()).sum::<usize>() + buffers)
-        }
-        _ => own,
     }
 }
 
-fn nodes(field: &Table<'_>, depth: usize) -> usize {
-    let children = field.vector(5).filter(|_| depth < DEEPEST).into_iter().flat_map(|children| children.tables());
-    1 + children.map(|child| nodes(&child, depth + 1)).sum::<usize>()
+/// Buffers and nodes that a column has in a batch, those of its parts included; `None` where it has too many parts.
+fn size(field: &Table<'_>, depth: usize, counted: &mut usize) -> Option<(usize, usize)> {
+    *counted += 1;
+    if depth > DEEPEST || *counted > MOST_FIELDS {
+        return None;
+    }
+    let (mut buffers, mut nodes) = (kind(field).buffers(), 1);
+    for part in field.vector(5).into_iter().flat_map(Vector::tables) {
+        let part = size(&part, depth + 1, counted)?;
+        buffers += part.0;
+        nodes += part.1;
+    }
+    Some((buffers, nodes))
 }
 
 fn batch(header: &Table<'_>, body: u64, end: u64) -> Option<Batch> {

@@ -177,7 +177,7 @@ fn no_damage_makes_a_scan_panic_or_run_forever() {
     };
     for _ in 0..300 {
         let mut bytes = whole.clone();
-        for _ in 0..1 + random() % 20 {
+        for _ in 0..=random() % 20 {
             let at = 100 + random() % (bytes.len() - 100);
             bytes[at] = random() as u8;
         }

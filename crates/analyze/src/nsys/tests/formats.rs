@@ -136,7 +136,7 @@ mod with_nsys {
         let found = NSYS.find(std::path::Path::new("")).is_ok();
         if !found {
             // Not a print macro: the test harness hides those.
-            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: nsys not found\n").unwrap();
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: no nsys\n").unwrap();
         }
         found
     }
@@ -161,7 +161,7 @@ mod with_nsys {
             let out = folder.path().join(format!("export.{kind}"));
             let options = [format!("--type={kind}"), format!("--output={}", out.display()), path.display().to_string()];
             let arguments = ["export".to_owned(), "--force-overwrite=true".to_owned()].into_iter().chain(options);
-            let output = NSYS.run(arguments, &path, std::time::Duration::from_secs(300)).unwrap();
+            let output = NSYS.run(arguments, &path, std::time::Duration::from_mins(5)).unwrap();
             assert!(output.status.success(), "{}", output.last_words());
             into_memory(&out).unwrap().1
         };

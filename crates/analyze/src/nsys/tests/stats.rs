@@ -20,10 +20,11 @@ fn report(capture: &str, names: &[&str]) -> Option<Vec<Line>> {
     let path = names.iter().find_map(file)?;
     let bytes = std::fs::read(&path).unwrap();
     let mut text = String::new();
-    match path.extension().is_some_and(|ending| ending == "gz") {
-        true => flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap(),
-        false => bytes.as_slice().read_to_string(&mut text).unwrap(),
-    };
+    if path.extension().is_some_and(|ending| ending == "gz") {
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+    } else {
+        bytes.as_slice().read_to_string(&mut text).unwrap();
+    }
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let columns = reader.headers().unwrap().clone();
     let line = |record: csv::StringRecord| {
@@ -40,7 +41,9 @@ fn groups(pairs: impl IntoIterator<Item = (String, i64)>) -> Groups {
     for (name, length) in pairs {
         groups.entry(name).or_default().push(length);
     }
-    groups.values_mut().for_each(|lengths| lengths.sort_unstable());
+    for lengths in groups.values_mut() {
+        lengths.sort_unstable();
+    }
     groups
 }
 
@@ -112,23 +115,19 @@ fn kernels_equal_nsys_stats() {
             .map(|name| ints(frame, name).unwrap())
             .collect();
         let size = |row: usize| {
-            if by_grid {
-                sizes.iter().map(|sizes| format!(" {}", sizes[row].unwrap())).collect()
-            } else {
-                String::new()
-            }
+            let sizes = sizes.iter().map(|sizes| sizes[row].unwrap().to_string());
+            if by_grid { format!(" {}", sizes.collect::<Vec<_>>().join(" ")) } else { String::new() }
         };
         let ours = activities(&tables);
         let kernels = ours.iter().enumerate().filter(|(_, work)| work.kind == "kernel");
         let groups = groups(kernels.map(|(row, work)| (work.name.clone() + &size(row), work.length())));
         let name = |line: &Line| {
-            let sizes = if by_grid {
-                format!("{} {}", text(line, &["GridXYZ"]), text(line, &["BlockXYZ"]))
-            } else {
-                String::new()
-            };
-            let sizes: String = sizes.split_whitespace().map(|size| format!(" {size}")).collect();
-            text(line, &["Name"]).to_owned() + &sizes
+            let name = text(line, &["Name"]).to_owned();
+            if by_grid {
+                let sizes = format!("{} {}", text(line, &["GridXYZ"]), text(line, &["BlockXYZ"]));
+                return format!("{name} {}", sizes.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+            name
         };
         same(capture, &report, &name, &groups);
     }

@@ -128,12 +128,20 @@ impl Sizes {
 
 /// Whether a column describes the launch rather than counting something.
 pub(super) fn describes(name: &str) -> bool {
-    let base = match name.rsplit_once('_') {
-        Some((base, number)) if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) => base,
-        _ => name,
-    };
+    let base = without_number(name).unwrap_or(name);
     let known = [KERNEL, DEVICE, GRID, GROUP, DISPATCH, SHARED, VGPR, ACCUMULATION, START, END, DESCRIPTION];
     name.is_empty() || known.iter().any(|names| names.iter().any(|known| known.eq_ignore_ascii_case(base)))
+}
+
+/// Whether a table was joined from several: its describing columns come again, with a number.
+pub(super) fn is_joined(header: &[String]) -> bool {
+    header.iter().any(|name| without_number(name).is_some() && describes(name))
+}
+
+/// The name without the number that a join appends, where it has one.
+fn without_number(name: &str) -> Option<&str> {
+    let (base, number) = name.rsplit_once('_')?;
+    (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())).then_some(base)
 }
 
 /// A counter's name. The accumulator is named after the table that it stands in, as later versions of the tool do it:

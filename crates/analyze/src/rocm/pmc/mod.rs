@@ -16,7 +16,7 @@ use super::table::Table;
 use crate::Error;
 use crate::raw::{Import, Severity, Source};
 pub(crate) use columns::is_pmc;
-use columns::{Columns, Sizes, counter_name, describes};
+use columns::{Columns, Sizes, counter_name, describes, is_joined};
 
 /// The launches and counters of one workload, gathered from one or several tables.
 pub(crate) struct Launches<'v> {
@@ -78,7 +78,8 @@ impl<'v> Launches<'v> {
                 _ => wanted.iter().try_for_each(|(at, def)| self.value(&table, *at, launch, *def, import))?,
             }
         }
-        pass.report(columns.value.is_none() && stem == "pmc_perf", import);
+        let joined = (columns.value.is_none() && stem == "pmc_perf") || is_joined(table.header());
+        pass.report(joined, import);
         Ok(())
     }
 

@@ -1,0 +1,145 @@
+//! Writes `docs/conformance.md`: values computed from imported tables beside those of other tools and of the sources.
+//!
+//! `PROFTOOL_BLESS=1 cargo test -p proftool-analyze --test conformance` rewrites the document; without it a difference
+//! fails, and so does any value that is neither equal nor explained row by row.
+
+mod check;
+mod counters;
+mod exact;
+mod formats;
+mod head;
+mod hta;
+mod nsys_stats;
+mod number;
+mod page;
+mod published;
+mod quantities;
+mod requests;
+mod sheet;
+mod trace;
+mod tracelens;
+
+use std::path::Path;
+
+use page::Section;
+use trace::Trace;
+
+/// The traces that one of the sources says something about.
+const KINETO: &[&str] = &[
+    "a100_alexnet",
+    "a100_nccl_world2",
+    "h100_qwen_0.5b",
+    "mi300x_sglang_prefilldecode",
+    "mi300x_vllm_piecewise_graph",
+    "v100_train_216k_events",
+];
+
+fn kineto(shared: &Path) -> Vec<Section> {
+    let golden = shared.join("golden");
+    let (mut exact, mut hta, mut lens) = (exact::section(), hta::section(), tracelens::section());
+    for name in KINETO {
+        let trace = Trace::import(&shared.join(format!("data/kineto/{name}.json.gz")));
+        exact::compare(&mut exact, &golden, &trace, name);
+        if golden.join(format!("exact_ns_htawindow/{name}.json")).exists() {
+            exact::compare_window(&mut exact, &golden, &trace, name);
+        }
+        if golden.join(format!("hta/{name}__temporal_breakdown.csv")).exists() {
+            hta::compare(&mut hta, &golden, &trace, name);
+        }
+        if let Some(pair) = tracelens::REPORTS.iter().find(|(trace, _)| trace == name) {
+            tracelens::compare(&mut lens, &golden, &trace, *pair);
+        }
+    }
+    vec![exact, hta, lens]
+}
+
+fn nsys(shared: &Path) -> Vec<Section> {
+    let (mut stats, mut published) = (nsys_stats::section(), published::section());
+    let traces = nsys_stats::CAPTURES.iter().map(|(name, file)| {
+        let trace = Trace::import(&shared.join("data/nsys").join(file));
+        nsys_stats::compare(&mut stats, &shared.join("golden"), &trace, (name, file));
+        (*name, trace)
+    });
+    let traces: std::collections::BTreeMap<&str, Trace> = traces.collect();
+    published::h100_pair(&mut published, &traces["h100x2_train_before"], &traces["h100x2_train_after"]);
+    published::v100_peer(&mut published, &traces["v100_single_gpu"]);
+    vec![stats, formats::section(shared), published]
+}
+
+fn document(shared: &Path) -> (String, Vec<String>) {
+    let sections = std::thread::scope(|scope| {
+        let nsys = scope.spawn(|| nsys(shared));
+        let mut sections = kineto(shared);
+        sections.extend(nsys.join().unwrap());
+        sections.extend([counters::section(shared), requests::section(shared)]);
+        sections
+    });
+    let mut text = head::text(&sections);
+    for section in &sections {
+        text.push_str(&section.text);
+    }
+    text.push_str(head::WITHOUT);
+    let open = sections.into_iter().flat_map(|section| section.open).collect();
+    (format!("{}\n", text.trim_end()), open)
+}
+
+/// Runs `test` where the shared data is; elsewhere it says so, and fails in CI.
+fn with_data(test: impl FnOnce(&Path)) {
+    match trace::shared() {
+        Some(shared) => test(&shared),
+        None if std::env::var_os("CI").is_some() => panic!("../shared is not there"),
+        // Not a print macro: the test harness hides those.
+        None => std::io::Write::write_all(&mut std::io::stderr(), b"skipped: data not found\n").unwrap(),
+    }
+}
+
+#[test]
+fn the_document_is_up_to_date_and_leaves_nothing_unexplained() {
+    with_data(|shared| {
+        let (text, open) = document(shared);
+        assert!(open.is_empty(), "neither equal nor explained:\n{}", open.join("\n"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/conformance.md");
+        if std::env::var_os("PROFTOOL_BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        let differing = stored.lines().zip(text.lines()).find(|(stored, new)| stored != new);
+        assert!(
+            stored == text,
+            "docs/conformance.md is not what this test writes (hint: PROFTOOL_BLESS=1 rewrites it); first: {differing:?}"
+        );
+    });
+}
+
+/// What the document says is worth something only if an error would show.
+#[test]
+fn a_nanosecond_a_launching_call_and_a_lost_row_are_noticed() {
+    type Harm = fn(&mut Trace);
+    let harms: [Harm; 3] = [
+        |trace| trace.activities[50].span.1 += 1,
+        |trace| trace.activities[50].call = trace.activities[49].call,
+        |trace| drop(trace.activities.remove(50)),
+    ];
+    with_data(|shared| {
+        let open = |harm: Option<Harm>| {
+            let (mut section, mut trace) =
+                (exact::section(), Trace::import(&shared.join("data/kineto/a100_alexnet.json.gz")));
+            if let Some(harm) = harm {
+                harm(&mut trace);
+            }
+            exact::compare(&mut section, &shared.join("golden"), &trace, "a100_alexnet");
+            section.tally.unexplained
+        };
+        assert_eq!(open(None), 0);
+        assert!(harms.into_iter().all(|harm| open(Some(harm)) > 0));
+    });
+}
+
+#[test]
+fn a_report_gives_the_tables_of_its_export_where_nsys_can_read_it() {
+    with_data(|shared| {
+        if let Err(reason) = formats::report(shared) {
+            std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {reason}\n").as_bytes()).unwrap();
+        }
+    });
+}

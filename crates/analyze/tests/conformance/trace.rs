@@ -1,0 +1,188 @@
+//! The imported tables as plain rows.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use proftool_analyze::import::into_memory;
+use proftool_analyze::operators::Span;
+use proftool_trace::frame::{Tables, ints, texts};
+use proftool_trace::tables;
+
+/// A row of `activities`.
+#[derive(Clone, Debug)]
+pub(crate) struct Gpu {
+    pub(crate) device: i64,
+    pub(crate) context: Option<i64>,
+    pub(crate) queue: Option<i64>,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+    pub(crate) correlation: Option<i64>,
+    /// Place of its launching call in [`Trace::calls`].
+    pub(crate) call: Option<usize>,
+    pub(crate) bytes: Option<i64>,
+    pub(crate) copy_kind: Option<String>,
+    pub(crate) memories: [Option<String>; 2],
+    pub(crate) grid: [Option<i64>; 3],
+    pub(crate) block: [Option<i64>; 3],
+    pub(crate) registers: Option<i64>,
+    pub(crate) shared: Option<i64>,
+}
+
+impl Gpu {
+    pub(crate) fn length(&self) -> i64 {
+        self.span.1 - self.span.0
+    }
+}
+
+/// A row of `calls`.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) process: Option<i64>,
+    pub(crate) thread: Option<i64>,
+    pub(crate) api: String,
+    pub(crate) name: String,
+    pub(crate) span: Span,
+}
+
+/// A row of `ranges`.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    pub(crate) process: Option<i64>,
+    pub(crate) thread: Option<i64>,
+    pub(crate) end_thread: Option<i64>,
+    pub(crate) domain: Option<String>,
+    pub(crate) name: String,
+    pub(crate) style: String,
+    pub(crate) start: i64,
+    pub(crate) end: Option<i64>,
+    pub(crate) depth: Option<i64>,
+    /// Place of the enclosing range in [`Trace::ranges`].
+    pub(crate) parent: Option<usize>,
+}
+
+/// One imported file.
+pub(crate) struct Trace {
+    pub(crate) activities: Vec<Gpu>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) ranges: Vec<Range>,
+    /// Names of devices.
+    pub(crate) devices: HashMap<i64, String>,
+    pub(crate) tables: Tables,
+}
+
+impl Trace {
+    pub(crate) fn import(path: &Path) -> Self {
+        let (_, tables) = into_memory(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let ids = whole(&tables, &tables::CALLS, "id");
+        let by_id: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (id.unwrap(), place)).collect();
+        let devices = whole(&tables, &tables::DEVICES, "device").into_iter().flatten();
+        let names = text(&tables, &tables::DEVICES, "name").into_iter().flatten();
+        Self {
+            activities: activities(&tables, &by_id),
+            calls: calls(&tables),
+            ranges: ranges(&tables),
+            devices: devices.zip(names).collect(),
+            tables,
+        }
+    }
+
+    /// What devices worked on: kernels, copies and sets, not synchronisation.
+    pub(crate) fn work(&self) -> Vec<&Gpu> {
+        self.activities.iter().filter(|row| row.kind != "sync").collect()
+    }
+
+    /// The launching call of a row.
+    pub(crate) fn call(&self, row: &Gpu) -> Option<&Call> {
+        row.call.map(|place| &self.calls[place])
+    }
+}
+
+pub(crate) fn whole(tables: &Tables, table: &proftool_trace::Table, column: &str) -> Vec<Option<i64>> {
+    ints(tables.get(table), column).unwrap()
+}
+
+pub(crate) fn text(tables: &Tables, table: &proftool_trace::Table, column: &str) -> Vec<Option<String>> {
+    texts(tables.get(table), column).unwrap()
+}
+
+fn activities(tables: &Tables, by_id: &HashMap<i64, usize>) -> Vec<Gpu> {
+    let table = &tables::ACTIVITIES;
+    let number = |name| whole(tables, table, name);
+    let [device, context, queue] = ["device", "context", "queue"].map(number);
+    let [start, end, correlation, call] = ["start_ns", "end_ns", "correlation", "call"].map(number);
+    let grid = ["grid_x", "grid_y", "grid_z"].map(number);
+    let block = ["block_x", "block_y", "block_z"].map(number);
+    let [bytes, registers, shared] = ["bytes", "registers_per_thread", "shared_bytes"].map(number);
+    let [kind, name, copy_kind, src, dst] =
+        ["kind", "name", "copy_kind", "src_memory", "dst_memory"].map(|name| text(tables, table, name));
+    (0..start.len())
+        .map(|at| Gpu {
+            device: device[at].unwrap(),
+            context: context[at],
+            queue: queue[at],
+            kind: kind[at].clone().unwrap(),
+            name: name[at].clone().unwrap(),
+            span: (start[at].unwrap(), end[at].unwrap()),
+            correlation: correlation[at],
+            call: call[at].map(|id| by_id[&id]),
+            bytes: bytes[at],
+            copy_kind: copy_kind[at].clone(),
+            memories: [src[at].clone(), dst[at].clone()],
+            grid: [grid[0][at], grid[1][at], grid[2][at]],
+            block: [block[0][at], block[1][at], block[2][at]],
+            registers: registers[at],
+            shared: shared[at],
+        })
+        .collect()
+}
+
+fn calls(tables: &Tables) -> Vec<Call> {
+    let table = &tables::CALLS;
+    let [process, thread, start, end] =
+        ["process", "thread", "start_ns", "end_ns"].map(|name| whole(tables, table, name));
+    let [api, name] = ["api", "name"].map(|name| text(tables, table, name));
+    let texts = api.into_iter().zip(name);
+    texts
+        .enumerate()
+        .map(|(at, (api, name))| Call {
+            process: process[at],
+            thread: thread[at],
+            api: api.unwrap(),
+            name: name.unwrap(),
+            span: (start[at].unwrap(), end[at].unwrap()),
+        })
+        .collect()
+}
+
+fn ranges(tables: &Tables) -> Vec<Range> {
+    let table = &tables::RANGES;
+    let number = |name| whole(tables, table, name);
+    let [process, thread, end_thread, start, end] =
+        ["process", "thread", "end_thread", "start_ns", "end_ns"].map(number);
+    let [id, parent, depth] = ["id", "parent", "depth"].map(number);
+    let by_id: HashMap<i64, usize> = id.iter().enumerate().map(|(place, id)| (id.unwrap(), place)).collect();
+    let [domain, name, style] = ["domain", "name", "style"].map(|name| text(tables, table, name));
+    let texts = domain.into_iter().zip(name).zip(style);
+    texts
+        .enumerate()
+        .map(|(at, ((domain, name), style))| Range {
+            process: process[at],
+            thread: thread[at],
+            end_thread: end_thread[at],
+            domain,
+            name: name.unwrap(),
+            style: style.unwrap(),
+            start: start[at].unwrap(),
+            end: end[at],
+            depth: depth[at],
+            parent: parent[at].map(|id| by_id[&id]),
+        })
+        .collect()
+}
+
+/// `../shared`, where it is there.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    folder.join("data").is_dir().then_some(folder)
+}
