@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes a SQLite database like those of `nsys export --type=sqlite` (schema 3.25), for benchmarks.
 
-    generate_nsys.py OUT.sqlite [--rows 10000000] [--seed 1]
+    generate_nsys.py OUT.sqlite [--rows 10000000]
 
 The rows are of a training loop on two GPUs, a process each: runtime calls (35 %), kernels (27 %), copies (5 %), sets
 (2 %), synchronisation (1 %) and NVTX ranges (30 %, nested four deep; two thirds with their text in the row, the others
 by number), with all columns that nsys writes. Kernel names are 40 to 600 characters long, as those of templates are.
-The same arguments give the same file.
+The same number of rows gives the same file.
 """
 
 import argparse
@@ -73,6 +73,15 @@ FIRST_CALL, FIRST_KERNEL, FIRST_RANGE, KERNELS = 10, 1000, 10_000, 2000
 PROCESSES = [(148 << 24) | 148, (149 << 24) | 149]
 
 
+# Random numbers of 22 bits, drawn once: drawing one a row would take most of the time.
+DRAWN = random.Random(1).choices(range(1 << 22), k=1_000_003)
+
+
+def jitter(at, span):
+    """A number below span that looks random and is the same each time."""
+    return DRAWN[at % 1_000_003] * span >> 22
+
+
 def strings(rng):
     """Rows of StringIds: calls, kernels of 40 to 600 characters, names of ranges."""
     rows = [(FIRST_CALL + at, name) for at, name in enumerate(dict.fromkeys(CALLS))]
@@ -87,56 +96,57 @@ def runtime(first, last):
     number = {name: FIRST_CALL + at for at, name in enumerate(dict.fromkeys(CALLS))}
     names = [number[name] for name in CALLS]
     for at in range(first, last):
-        start = 1_000_000_000 + at * 2_000
-        name = names[at % len(names)]
-        yield start, start + 900 + at % 700, int(name == number["cuLaunchKernelEx"]), PROCESSES[at & 1], at + 1, name, 0, None
+        start = 1_000_000_000 + at * 2_000 + jitter(at, 900)
+        name = names[jitter(at + 7, len(names))]
+        yield start, start + 400 + jitter(at + 1, 690), int(name == number["cuLaunchKernelEx"]), PROCESSES[at & 1], at + 1, name, 0, None
 
 
 def device(at, step):
     """Start, device, context, stream, correlation and process of the activity with that number."""
     call = int(at * step)
     side = call & 1
-    return 1_000_100_000 + call * 2_000, side, 1 + side, 7 + 8 * side, call + 1, PROCESSES[side] & ~0xFFFFFF
+    return 1_000_100_000 + call * 2_000 + jitter(at, 1_900), side, 1 + side, 7 + 8 * side, call + 1, PROCESSES[side] & ~0xFFFFFF
 
 
 def kernels(first, last):
     for at in range(first, last):
         start, gpu, context, stream, correlation, process = device(at, 35 / 27)
-        name = FIRST_KERNEL + at * 7919 % KERNELS
-        yield (start, start + 1_000 + at * 31 % 1_400, gpu, context, 0, stream, correlation, process, name, name, name, 1, 1,
-               32 + at % 64, 1 + at % 4000, 1, 1, 128, 1, 1, 0, at % 3 * 16384, 0, 250871808, at, 32768, None, 0, None,
+        name = FIRST_KERNEL + jitter(at + 3, KERNELS)
+        yield (start, start + 1_000 + jitter(at + 5, 1_900), gpu, context, 0, stream, correlation, process, name, name, name, 1, 1,
+               32 + name % 64, 1 + name * 37 % 4000, 1, 1, 128, 1, 1, 0, name % 3 * 16384, 0, 250871808, at, 32768, None, 0, None,
                None, None, None, 0, 0, 0, 1, 0, 0, None, "[]")
 
 
 def copies(first, last):
     for at in range(first, last):
         start, gpu, context, stream, correlation, process = device(at, 7)
-        kind, src, dst = ((8, 2, 2), (1, 1, 2), (2, 2, 1), (8, 2, 2))[at % 4]
-        yield (start, start + 2_000, gpu, context, 0, stream, correlation, process, 4096 * (1 + at % 999), kind, None, src,
+        kind, src, dst = ((8, 2, 2), (1, 1, 2), (2, 2, 1), (8, 2, 2))[jitter(at, 4)]
+        yield (start, start + 1_000 + jitter(at + 5, 60_000), gpu, context, 0, stream, correlation, process, 4096 * (1 + jitter(at + 9, 9_999)), kind, None, src,
                dst, None, None, None, None, None, None, None, 1)
 
 
 def sets(first, last):
     for at in range(first, last):
         start, gpu, context, stream, correlation, process = device(at, 17)
-        yield start, start + 700, gpu, context, 0, stream, correlation, process, 0, 4 * (1 + at % 99), None, 2
+        yield start, start + 700 + jitter(at + 5, 300), gpu, context, 0, stream, correlation, process, 0, 4 * (1 + at % 99), None, 2
 
 
 def syncs(first, last):
     for at in range(first, last):
         start, _, context, stream, correlation, process = device(at, 35)
-        yield start, start + 90_000, 0, context, None, stream, correlation, process, None, 3, 4294967295, 0
+        yield start, start + 10_000 + jitter(at + 5, 90_000), 0, context, None, stream, correlation, process, None, 3, 4294967295, 0
 
 
 def ranges(first, last):
     """Ranges four deep, by start."""
     for at in range(first, last):
         level = at & 3
-        start = 1_000_000_000 + at * 2_300
-        end = start + 2_300 * (4 - level) - level - 1
-        by_number = at % 3 == 0
-        text = None if by_number else f"{OPERATORS[at % 7]}, seq = {at // 4}, op_id = {at}"
-        number = FIRST_RANGE + at % 140 if by_number else None
+        first_start = 1_000_000_000 + (at >> 2) * 9_200
+        start = first_start + level * 600 + jitter(at, 500)
+        end = first_start + 9_100 - level * 600 - jitter(at + 1, 500)
+        by_number = jitter(at, 3) == 0
+        text = None if by_number else f"{OPERATORS[jitter(at + 2, 7)]}, seq = {at // 4}, op_id = {at}"
+        number = FIRST_RANGE + jitter(at, 140) if by_number else None
         yield (start, end, 59, None, None, None, text, PROCESSES[at >> 2 & 1], None, number, 0, None, None, None, None,
                None, None, None, None, None)
 
@@ -164,7 +174,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out")
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if os.path.exists(arguments.out):
         os.remove(arguments.out)
@@ -172,7 +181,7 @@ def main():
     database.executescript(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN")
     for table, columns in TABLES.items():
         database.execute(f"CREATE TABLE {table} ({columns})")
-    insert(database, "StringIds", strings(random.Random(arguments.seed)))
+    insert(database, "StringIds", strings(random.Random(1)))
     versions = {"EXPORT_SCHEMA_VERSION": "3.25.0", "EXPORT_PRODUCT_VERSION": "2026.2.1.210"}
     insert(database, "META_DATA_EXPORT", versions.items())
     insert(database, "TARGET_INFO_SESSION_START_TIME", [(1779787126655288414, None, None, 38133239887)])

@@ -34,6 +34,12 @@ pub enum Error {
         /// What the system said. The message holds it, so that it is no source that a chain would print again.
         cause: io::Error,
     },
+    /// The user asked to stop.
+    #[error("interrupted while importing {}; nothing was written (hint: run the same command again)", path.display())]
+    Interrupted {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder for results could not be created.
     #[error("cannot create {}: {cause} (hint: check its permissions and the space on the disk)", path.display())]
     Create {
@@ -92,6 +98,16 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why, a sentence without its subject.
+        reason: String,
+        /// What to import instead.
+        hint: String,
+    },
+    /// The file is recognised, and holds only a summary of what lies in another file.
+    #[error("{} {reason} (hint: {hint})", path.display())]
+    SummaryOnly {
+        /// The file.
+        path: PathBuf,
+        /// What it holds, a sentence without its subject.
         reason: String,
         /// What to import instead.
         hint: String,

@@ -71,9 +71,13 @@ impl From<proftool_trace::Error> for Failure {
 
 impl From<proftool_analyze::Error> for Failure {
     fn from(error: proftool_analyze::Error) -> Self {
-        use proftool_analyze::Error::{UnknownMetric, UnknownWindow};
-        let usage = matches!(error, UnknownMetric { .. } | UnknownWindow { .. });
-        Self::new(if usage { Kind::Usage } else { Kind::Io }, error)
+        use proftool_analyze::Error::{Interrupted, UnknownMetric, UnknownWindow};
+        let kind = match error {
+            UnknownMetric { .. } | UnknownWindow { .. } => Kind::Usage,
+            Interrupted { .. } => Kind::Interrupted,
+            _ => Kind::Io,
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -19,12 +19,17 @@ pub(crate) fn listen() -> &'static AtomicBool {
     &STOP
 }
 
+/// Whether the user asked to stop.
+pub(crate) fn asked() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
 /// Goes on unless the user asked to stop; `left` says what is left behind.
 ///
 /// # Errors
 /// Once the user asked to stop.
 pub(crate) fn check(left: impl Display) -> Result<(), Failure> {
-    if STOP.load(Ordering::Relaxed) {
+    if asked() {
         return Err(Failure::new(Kind::Interrupted, anyhow::anyhow!("interrupted; {left}")));
     }
     Ok(())

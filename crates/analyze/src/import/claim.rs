@@ -35,7 +35,8 @@ pub struct PassedOver {
     pub path: PathBuf,
     /// Why.
     pub reason: String,
-    /// Whether it should have given rows: it is empty, cut short, or was never fetched.
+    /// Whether it should have given rows: it is empty, was never fetched, is still being written, of a version that
+    /// cannot be read, or needs a tool that is missing. A file that is cut short fails the import instead.
     pub lost: bool,
 }
 
@@ -44,8 +45,12 @@ impl PassedOver {
     pub(super) fn from_error(path: &Path, error: Error) -> Result<Self, Error> {
         let (reason, lost) = match error {
             Error::UnknownFormat { looks, .. } => (looks, false),
-            Error::Unsupported { reason, .. } => (reason, false),
-            Error::NoRows { .. } | Error::Empty { .. } | Error::LfsPointer { .. } => (error.to_string(), true),
+            Error::SummaryOnly { reason, .. } => (reason, false),
+            Error::NoRows { .. }
+            | Error::Empty { .. }
+            | Error::LfsPointer { .. }
+            | Error::Unsupported { .. }
+            | Error::Tool { .. } => (error.to_string(), true),
             error => return Err(error),
         };
         Ok(Self { path: path.to_owned(), reason, lost })
@@ -62,15 +67,49 @@ pub fn find(path: &Path, progress: &Arc<Progress>) -> Result<Found, Error> {
     if !source.is_dir() {
         return Ok(Found { claimed: vec![claimed(source)?], passed_over: Vec::new() });
     }
-    // A capture's folder, whole or `.partial`: what the profilers wrote lies in its `raw/`.
-    let source = if source.head().files.iter().any(|name| name == "raw") { source.entry("raw")? } else { source };
+    let source = if is_capture(&source) { source.entry("raw")? } else { source };
     let mut found = Found::default();
     walk(source, &mut found)?;
+    leave_out_reports(&mut found);
     if found.claimed.is_empty() {
         return Err(nothing_inside(path, &found.passed_over));
     }
     ranks::number(&mut found.claimed);
     Ok(found)
+}
+
+/// Whether a directory is a capture of proftool, whole or `.partial`: what the profilers wrote lies in its `raw/`.
+fn is_capture(source: &Source) -> bool {
+    let partial = source.path().extension().is_some_and(|ending| ending == "partial");
+    let whole = source.head().files.iter().any(|name| name == "manifest.json");
+    (partial || whole) && source.place().join("raw").is_dir()
+}
+
+/// Leaves out `x.nsys-rep` where `x.sqlite` or another export of it is there too, as `nsys profile --stats=true` leaves
+/// them: the same events twice would double every number.
+fn leave_out_reports(found: &mut Found) {
+    let stem = |one: &Claimed| {
+        let path = one.source.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        path.with_file_name(name.split('.').next().unwrap_or_default().to_owned())
+    };
+    let exported = |report: &Claimed| {
+        let family = report.importer.name.strip_suffix("_report").unwrap_or_default();
+        let of_family =
+            |one: &&Claimed| one.importer.name != report.importer.name && one.importer.name.starts_with(family);
+        found.claimed.iter().filter(of_family).any(|one| stem(one) == stem(report))
+    };
+    let twice: Vec<bool> =
+        found.claimed.iter().map(|one| one.importer.name.ends_with("_report") && exported(one)).collect();
+    let mut twice = twice.into_iter();
+    let (reports, rest): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut found.claimed).into_iter().partition(|_| twice.next().unwrap_or_default());
+    found.claimed = rest;
+    found.passed_over.extend(reports.into_iter().map(|one| PassedOver {
+        path: one.source.path().to_owned(),
+        reason: "an export of the same report lies beside it".to_owned(),
+        lost: false,
+    }));
 }
 
 pub(super) fn nothing_inside(path: &Path, passed_over: &[PassedOver]) -> Error {
@@ -93,9 +132,10 @@ fn walk(source: Source, found: &mut Found) -> Result<(), Error> {
         Err(Error::UnknownFormat { .. }) if source.is_dir() => {
             for name in source.head().files {
                 let place = source.place().join(name);
-                if place.is_symlink() && place.is_dir() {
-                    // A link may lead back here.
-                    let (path, reason) = (source.path().join(name), "it is a link to a folder".to_owned());
+                if place.is_symlink() && (place.is_dir() || !place.exists()) {
+                    // A link to a folder may lead back here, and one to nothing has nothing to give.
+                    let reason = if place.exists() { "it is a link to a folder" } else { "it is a link to nothing" };
+                    let (path, reason) = (source.path().join(name), reason.to_owned());
                     found.passed_over.push(PassedOver { path, reason, lost: false });
                     continue;
                 }

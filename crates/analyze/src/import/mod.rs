@@ -36,7 +36,7 @@ pub struct Imported {
     pub session: Session,
     /// Devices on which something ran.
     pub devices: Vec<i64>,
-    /// Kinds of problem found in it.
+    /// Kinds of problem found in it that are more than information.
     pub problems: usize,
     /// Whether data was lost.
     pub lost: bool,
@@ -121,13 +121,14 @@ pub fn into_folder(found: &Found, folder: &Path, options: Options<'_>) -> Result
     if imported.is_empty() {
         return Err(claim::nothing_inside(folder_of(claimed), &passed_over));
     }
-    ranks::make_passes_unique(imported.iter_mut().map(|(_, one)| one));
+    let renamed = ranks::make_passes_unique(imported.iter_mut().map(|(_, one)| one));
     let mut sink = parts.join(&imported)?;
     let mut imported: Vec<Imported> = imported.into_iter().map(|(_, one)| one).collect();
     if let Some(first) = imported.first_mut() {
         sink.set_pass(&first.pass);
         sink.set_rank(first.rank);
         first.lost |= note_passed_over(&mut sink, &passed_over)?;
+        note_same_rank(&mut sink, renamed)?;
     }
     let Filled::Files(tables) = sink.finish()? else { unreachable!("the sink wrote files") };
     Ok(Report { imported, passed_over, tables })
@@ -135,6 +136,17 @@ pub fn into_folder(found: &Found, folder: &Path, options: Options<'_>) -> Result
 
 fn folder_of(claimed: &[Claimed]) -> &Path {
     claimed.first().map_or(Path::new("."), |one| one.source.path().parent().unwrap_or(Path::new(".")))
+}
+
+/// A row of `issues` about files whose rank another file has already.
+fn note_same_rank(sink: &mut Sink, count: u64) -> Result<(), Error> {
+    if count == 0 {
+        return Ok(());
+    }
+    let detail = "files of a rank that another file has already: each is a pass of its own, and metrics read one pass; \
+        where they are ranks of one job, name them so (rank0.json, rank1.json) and import again";
+    let (severity, count) = (Severity::Info.name(), count as i64);
+    Ok(sink.put(&Issue { source: "import", severity, code: "same_rank", count, detail })?)
 }
 
 /// Rows of `issues` about files that were left out; whether data is missing for it.

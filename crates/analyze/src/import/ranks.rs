@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{Claimed, Imported};
 
 /// Numbers files of one importer whose names differ in exactly one number, as in `report_0.sqlite`, `report_1.sqlite`:
-/// that number is the rank. A name that says `rank` has been read already.
+/// that number is the rank where the numbers begin at 0 or 1, else (they may be process ids) its place among them. A
+/// name that says `rank` has been read already.
 pub(super) fn number(claimed: &mut [Claimed]) {
     if claimed.iter().any(|one| one.source.rank_hint().is_some()) {
         return;
@@ -29,7 +30,13 @@ fn differing_number(names: &[String]) -> Option<Vec<i64>> {
     let mut differing = (0..first.len()).filter(|place| split.iter().any(|other| other[*place] != first[*place]));
     let (place, None) = (differing.next()?, differing.next()) else { return None };
     let numbers: Vec<i64> = split.iter().map(|words| words[place].parse().ok()).collect::<Option<_>>()?;
-    (numbers.iter().collect::<BTreeSet<_>>().len() == numbers.len()).then_some(numbers)
+    let sorted: BTreeSet<i64> = numbers.iter().copied().collect();
+    if sorted.len() != numbers.len() {
+        return None;
+    }
+    let are_ranks = sorted.first().is_some_and(|first| *first <= 1);
+    let place = |number: &i64| if are_ranks { *number } else { sorted.range(..number).count() as i64 };
+    Some(numbers.iter().map(place).collect())
 }
 
 /// A name cut where digits begin or end.
@@ -40,9 +47,9 @@ fn words(name: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Gives a pass of its own (`nsys-2`) to every file whose pass and rank an earlier file has already.
-pub(super) fn make_passes_unique<'i>(imported: impl Iterator<Item = &'i mut Imported>) {
-    let mut taken = BTreeSet::new();
+/// Gives a pass of its own (`nsys-2`) to every file whose pass and rank an earlier file has already; returns how many.
+pub(super) fn make_passes_unique<'i>(imported: impl Iterator<Item = &'i mut Imported>) -> u64 {
+    let (mut taken, mut renamed) = (BTreeSet::new(), 0);
     for one in imported {
         let stated = one.pass.clone();
         let mut number = 1;
@@ -50,7 +57,9 @@ pub(super) fn make_passes_unique<'i>(imported: impl Iterator<Item = &'i mut Impo
             number += 1;
             one.pass = format!("{stated}-{number}");
         }
+        renamed += u64::from(number > 1);
     }
+    renamed
 }
 
 #[cfg(test)]
@@ -64,6 +73,7 @@ mod tests {
     #[test]
     fn the_one_number_that_differs_is_the_rank() {
         assert_eq!(ranks(&["run7.0.json", "run7.1.json", "run7.12.json"]), Some(vec![0, 1, 12]));
+        assert_eq!(ranks(&["trace_4328.json", "trace_4321.json"]), Some(vec![1, 0]), "process ids");
         assert_eq!(ranks(&["run7.0.json", "run8.1.json"]), None, "two numbers differ");
         assert_eq!(ranks(&["a.json", "b.json"]), None, "no number");
         assert_eq!(ranks(&["a01.json", "a1.json"]), None, "the same number twice");

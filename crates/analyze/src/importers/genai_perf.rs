@@ -6,12 +6,13 @@ use proftool_trace::rows::Request;
 use super::{Importer, Session};
 use crate::Error;
 use crate::raw::{Import, Severity, Source};
+use crate::requests;
 use crate::requests::aiperf::Record;
 use crate::requests::genai::{self, Exchange};
 use crate::requests::lines::Lines;
 use crate::requests::log::{Bad, Log};
 use crate::requests::shape::{self, Shape};
-use crate::requests::{json, unsupported};
+use crate::requests::{json, };
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
@@ -32,7 +33,7 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
         Some(Shape::Aiperf) => import_records(source, import)?,
         Some(Shape::AiperfRaw) => {
             let reason = "holds AIPerf's raw requests and responses";
-            return Err(unsupported(source, reason, "import profile_export.jsonl beside it, which holds their times"));
+            return Err(requests::summary(source, reason, "import profile_export.jsonl beside it, which holds their times"));
         }
         _ => return Err(summary(source)),
     };
@@ -46,7 +47,7 @@ fn summary(source: &Source) -> Error {
         None => "profile_export.json (genai-perf) or profile_export.jsonl (AIPerf)".to_owned(),
     };
     let reason = "holds the tool's conclusions: percentiles, no requests";
-    unsupported(source, reason, format!("import the requests themselves, {beside} in the same folder"))
+    requests::summary(source, reason, format!("import the requests themselves, {beside} in the same folder"))
 }
 
 /// Requests are named by their number, with several experiments (load levels) by `experiment/number`.

@@ -14,7 +14,7 @@ use crate::requests::json::{self, Reason, Seconds, Whole};
 use crate::requests::log::{Bad, Log};
 use crate::requests::python_json::PythonJson;
 use crate::requests::shape::{self, Shape};
-use crate::requests::unsupported;
+use crate::requests::{summary, unsupported};
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
@@ -147,7 +147,7 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
     if run.input_lens.is_none() || (run.ttfts.is_none() && run.latencies.is_none()) {
         let reason = "holds a benchmark's summary: percentiles, no requests";
         let hint = "run it again with --save-detailed (vllm bench serve) or --output-details (SGLang) and import that";
-        return Err(unsupported(source, reason, hint));
+        return Err(summary(source, reason, hint));
     }
     let starts = run.start_times.iter().flatten().filter_map(|start| start.0);
     let start_ns = starts.min().unwrap_or(0);

@@ -86,6 +86,7 @@ impl<'s> Import<'s> {
     #[inline]
     pub fn put<R: Row>(&mut self, row: &R) -> Result<(), Error> {
         self.count();
+        self.check_stop()?;
         Ok(self.sink.put(row)?)
     }
 
@@ -147,6 +148,7 @@ impl<'s> Import<'s> {
     fn timed<R: Row>(&mut self, row: &R, start: i64, end: i64, place: impl FnOnce() -> String) -> Result<(), Error> {
         if self.possible(start, end, place) {
             self.count();
+            self.check_stop()?;
             self.sink.put(row)?;
         }
         Ok(())
@@ -167,7 +169,16 @@ impl<'s> Import<'s> {
             self.bad_row("end_before_start", || format!("{}: end {end} ns lies before start {start} ns", place()));
             return false;
         }
-        self.span = Some(self.span.map_or((start, end), |(first, last)| (first.min(start), last.max(end))));
+        let (first, last) = self.span.unwrap_or((start, end));
+        let (first, last) = (first.min(start), last.max(end));
+        // Within the limits above the difference fits.
+        if last - first > LONGEST_NS {
+            self.bad_row("time_out_of_range", || {
+                format!("{}: time {start} to {end} ns is more than 2^53 ns (104 days) from the rows before it", place())
+            });
+            return false;
+        }
+        self.span = Some((first, last));
         true
     }
 
@@ -177,6 +188,13 @@ impl<'s> Import<'s> {
         if self.rows.is_multiple_of(1 << 14) {
             self.source.progress().rows.fetch_add(1 << 14, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the user asked to stop; looked at now and then.
+    #[inline]
+    fn check_stop(&self) -> Result<(), Error> {
+        let stop = self.rows.is_multiple_of(1 << 14) && self.source.progress().stop.load(Ordering::Relaxed);
+        if stop { Err(Error::Interrupted { path: self.source.path().to_owned() }) } else { Ok(()) }
     }
 
     /// Counts a row that is left out because it cannot be true. A few become an issue; many fail the import.
@@ -217,20 +235,15 @@ impl<'s> Import<'s> {
     /// The checks that need the whole file, then the rows of `issues`. Returns the sink and whether data was lost.
     ///
     /// # Errors
-    /// [`Error::Malformed`] when too many rows were bad or the times span more than any capture.
+    /// [`Error::Malformed`] when too many rows were bad.
     pub(crate) fn finish(mut self) -> Result<(Sink, Outcome), Error> {
         let (bad, rows) = (self.bad_rows, self.rows);
         if let Some(place) = self.first_bad.as_deref().filter(|_| bad * ROWS_PER_BAD_ROW > rows + bad) {
             let reason = format!("{bad} of its {} rows are impossible", rows + bad);
             return Err(self.source.damaged(place, reason, "capture or export it again; nothing was taken from it"));
         }
-        if let Some((first, last)) = self.span.filter(|(first, last)| last - first > LONGEST_NS) {
-            let place = format!("times {first} to {last} ns");
-            let reason = "its first and last time are more than 2^53 ns (104 days) apart";
-            return Err(self.source.damaged(place, reason, "capture or export it again; nothing was taken from it"));
-        }
         let outcome = Outcome {
-            problems: self.problems.len(),
+            problems: self.problems.iter().filter(|problem| problem.severity != Severity::Info).count(),
             devices: self.devices.into_iter().collect(),
             lost: self.problems.iter().any(|problem| problem.severity == Severity::DataLoss),
         };
@@ -252,7 +265,7 @@ impl<'s> Import<'s> {
 pub(crate) struct Outcome {
     /// Devices on which something ran.
     pub(crate) devices: Vec<i64>,
-    /// Kinds of problem.
+    /// Kinds of problem that are more than information.
     pub(crate) problems: usize,
     /// Whether data was lost.
     pub(crate) lost: bool,

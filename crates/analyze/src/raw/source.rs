@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 
 use tempfile::TempDir;
@@ -20,6 +20,8 @@ pub struct Progress {
     pub read: Arc<AtomicU64>,
     /// Rows taken so far.
     pub rows: AtomicU64,
+    /// Set by the user's wish to stop; the import then ends with [`Error::Interrupted`].
+    pub stop: AtomicBool,
 }
 
 /// A raw file or directory.
@@ -110,12 +112,28 @@ impl Source {
         let sqlite = bytes.starts_with(b"SQLite format 3\0");
         self.head.bytes = bytes;
         if sqlite {
-            self.head.sqlite = sqlite_names(&self.on_disk()?).map_err(|error| {
-                let hint = "export it again; a database that is still being written or was cut short cannot be read";
-                self.damaged("its table list", error, hint)
-            })?;
+            self.head.sqlite = sqlite_names(&self.on_disk()?).map_err(|error| self.unlisted(&error))?;
         }
         Ok(())
+    }
+
+    /// Why the tables of a database could not be listed.
+    fn unlisted(&self, error: &rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, ReadOnly};
+        let (path, hint) = (self.path.clone(), "wait until its writer is done, or export again".to_owned());
+        match error.sqlite_error_code() {
+            Some(DatabaseBusy | DatabaseLocked) => {
+                Error::Unsupported { path, reason: "is locked: another program is writing it".to_owned(), hint }
+            }
+            Some(ReadOnly | CannotOpen) => {
+                let reason = "is still being written, or its writer was stopped: a journal lies beside it".to_owned();
+                Error::Unsupported { path, reason, hint }
+            }
+            _ => {
+                let hint = "export it again; a database that was cut short cannot be read";
+                self.damaged("its table list", error, hint)
+            }
+        }
     }
 
     /// An archive inside an archive stays packed: it might hold itself.
@@ -305,7 +323,11 @@ fn cannot_create(path: &Path, cause: io::Error) -> Error {
 /// The number after the last `rank` of a name.
 fn rank_in(name: &str) -> Option<i64> {
     let name = name.to_lowercase();
-    let (_, after) = name.rsplit_once("rank")?;
+    let (before, after) = name.rsplit_once("rank")?;
+    // `pagerank20` is no rank.
+    if before.ends_with(|letter: char| letter.is_ascii_alphabetic()) {
+        return None;
+    }
     let digits = after.trim_start_matches(['-', '_', '.', '=', '[']);
     let end = digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len());
     digits[..end].parse().ok()
@@ -326,6 +348,7 @@ fn listing(folder: &Path) -> io::Result<Vec<String>> {
 
 fn sqlite_names(path: &Path) -> Result<Vec<String>, rusqlite::Error> {
     let database = rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    database.busy_timeout(std::time::Duration::ZERO)?;
     let mut query = database.prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")?;
     query.query_map([], |row| row.get(0))?.collect()
 }

@@ -28,6 +28,11 @@ pub(crate) const RECORD_BYTES: u64 = 64 << 20;
 pub(crate) const NO_OUTCOME: &str =
     "the trace holds arrivals and lengths: no first token, no end, and ok means that nothing else is recorded";
 
+/// The file is a summary of requests that another file holds.
+pub(crate) fn summary(source: &Source, reason: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::SummaryOnly { path: source.path().to_owned(), reason: reason.into(), hint: hint.into() }
+}
+
 /// The file is of a known format, and holds nothing that can become requests.
 pub(crate) fn unsupported(source: &Source, reason: impl Into<String>, hint: impl Into<String>) -> Error {
     Error::Unsupported { path: source.path().to_owned(), reason: reason.into(), hint: hint.into() }

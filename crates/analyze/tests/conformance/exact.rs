@@ -19,14 +19,15 @@ pub(crate) fn section() -> Section {
     let mut section =
         Section::new("exact_ns (independent script)", "Kineto: exact nanoseconds by an independent script");
     section.paragraph(
-        "A short program of another author computes these straight from the JSON, without any code of this project, in \
-         whole nanoseconds. Window: first start to last end of the kernel, copy and set rows (`cuda_sync` rows are no \
-         work). Classes are by name, as HTA has them: *comm* = begins with `nccl`, `hip`, `hccl` or contains \
-         `ncclKernel`; *memory* = begins with `Memcpy`, `Memset` or `dma`; *compute* = the rest. |X| is the length of \
-         the union of the rows of X. A launch belongs to the first runtime or driver call with its correlation; the \
-         launch delay runs from the end of that call to the start of the row. Everything has to be equal to the \
-         nanosecond; ratios are compared to 12 digits. `per_stream_idle_ns` in the same files follows HTA's \
-         previous-row rule and is no target here; it is compared under HTA below.",
+        "A short independent program (`tools/exact_ref.py` of the shared folder) computes these straight from the \
+         JSON in whole nanoseconds, without any code of this project or of HTA. Window: first start to last end of \
+         the kernel, copy and set rows (`cuda_sync` rows are no work). Classes are by name, as HTA has them: *comm* \
+         = begins with `nccl`, `hip`, `hccl` or contains `ncclKernel`; *memory* = begins with `Memcpy`, `Memset` or \
+         `dma`; *compute* = the rest. |X| is the length of the union of the rows of X. A launch belongs to the first \
+         runtime or driver call with its correlation; the launch delay runs from the end of that call to the start \
+         of the row. Everything has to be equal to the nanosecond; ratios are compared to 12 digits. \
+         `per_stream_idle_ns` in the same files follows HTA's previous-row rule and is no target here; it is \
+         compared under HTA below.",
     );
     section
 }
@@ -42,8 +43,9 @@ pub(crate) fn compare_window(section: &mut Section, golden: &Path, trace: &Trace
     let (rows, last) = (window(trace), trace.work().len());
     section.heading(&format!("{name}, HTA's window"));
     section.paragraph(&format!(
-        "HTA keeps the rows whose launching call begins before the last `ProfilerStep`: {} of {last} here.",
-        rows.len()
+        "HTA keeps the rows whose launching call begins before the last `ProfilerStep`: {} of {} here.",
+        Format::Whole.show(rows.len() as f64),
+        Format::Whole.show(last as f64)
     ));
     let golden = read(&golden.join(format!("exact_ns_htawindow/{name}.json")));
     section.checks("exact_ns_htawindow", &checks(trace, &rows, &golden));

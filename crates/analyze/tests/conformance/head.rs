@@ -34,8 +34,8 @@ side has counts as a difference. Nothing is left out before comparing except whe
 pub(crate) const WITHOUT: &str = "\
 ## Without an independent value
 
-Of these files of the shared data no other program's result is stored; tests of their importers pin what was read out of
-them: `a100_saxpy.schema2.9`, `rtx3080_min.schema3.24`, `v100_staged_host` and `v100_single_gpu` (nsys);
+No other program's result is stored for these files of the shared data, so that nothing is compared here:
+`a100_saxpy.schema2.9`, `rtx3080_min.schema3.24`, `v100_staged_host` and `v100_single_gpu` (nsys);
 `cuda_event_sync_multi_stream`, `cupti_profiler_ranges`, `sampled_rank-0/-1_of_128`, `mi250_minitoy_train` (Kineto);
 `a100_sgemm`, `gb200_cuda_graph_full` (ncu); `vcopy_MI200`, `vcopy_MI300X`, `rocprofv3_mi355` (AMD).
 ";

@@ -137,8 +137,8 @@ pub(crate) fn v100_peer(section: &mut Section, trace: &Trace) {
     let first: Vec<&&Gpu> = copies.iter().filter(|row| row.device == 0).collect();
     section.paragraph(&format!(
         "Peer copies (`copy_kind` p2p) of device 0, {} of {} in the capture; device 3 sends as many back.",
-        first.len(),
-        copies.len()
+        Format::Whole.show(first.len() as f64),
+        Format::Whole.show(copies.len() as f64)
     ));
     let bytes: i64 = first.iter().filter_map(|row| row.bytes).sum();
     let time: i64 = first.iter().map(|row| row.length()).sum();

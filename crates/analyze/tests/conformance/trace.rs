@@ -57,6 +57,7 @@ pub(crate) struct Range {
     pub(crate) start: i64,
     pub(crate) end: Option<i64>,
     pub(crate) depth: Option<i64>,
+    pub(crate) payload: Option<String>,
     /// Place of the enclosing range in [`Trace::ranges`].
     pub(crate) parent: Option<usize>,
 }
@@ -162,11 +163,11 @@ fn ranges(tables: &Tables) -> Vec<Range> {
         ["process", "thread", "end_thread", "start_ns", "end_ns"].map(number);
     let [id, parent, depth] = ["id", "parent", "depth"].map(number);
     let by_id: HashMap<i64, usize> = id.iter().enumerate().map(|(place, id)| (id.unwrap(), place)).collect();
-    let [domain, name, style] = ["domain", "name", "style"].map(|name| text(tables, table, name));
-    let texts = domain.into_iter().zip(name).zip(style);
+    let [domain, name, style, payload] = ["domain", "name", "style", "payload"].map(|name| text(tables, table, name));
+    let texts = domain.into_iter().zip(name).zip(style).zip(payload);
     texts
         .enumerate()
-        .map(|(at, ((domain, name), style))| Range {
+        .map(|(at, (((domain, name), style), payload))| Range {
             process: process[at],
             thread: thread[at],
             end_thread: end_thread[at],
@@ -176,6 +177,7 @@ fn ranges(tables: &Tables) -> Vec<Range> {
             start: start[at].unwrap(),
             end: end[at],
             depth: depth[at],
+            payload,
             parent: parent[at].map(|id| by_id[&id]),
         })
         .collect()

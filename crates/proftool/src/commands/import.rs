@@ -14,7 +14,7 @@ use proftool_trace::{Artifact, Draft, frame, tables};
 use crate::commands::capture;
 use crate::failure::{Failure, Kind, Outcome};
 use crate::progress::Bar;
-use crate::{artifacts, hardware_key, machine, tty};
+use crate::{artifacts, hardware_key, interrupt, machine, tty};
 
 /// Bytes of a file's name that the name of its artifact holds.
 const LONGEST_STEM: usize = 120;
@@ -55,6 +55,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     artifacts::check_writable(&args.artifacts)?;
+    interrupt::listen();
     for path in &args.paths {
         let (artifact, lost) = import(path, args)?;
         tty::print(&format!("{}\n", artifact.path.display()))?;
@@ -107,6 +108,7 @@ fn watched<R: Send>(found: &Found, progress: &Progress, work: impl FnOnce() -> R
                 let read = progress.read.load(Ordering::Relaxed).min(total);
                 let rows = progress.rows.load(Ordering::Relaxed);
                 bar.set((read >> 20) as usize, (total >> 20) as usize, &format!("MiB, {rows} rows"));
+                progress.stop.store(interrupt::asked(), Ordering::Relaxed);
                 std::thread::park_timeout(Duration::from_millis(100));
             }
         });
@@ -198,7 +200,7 @@ fn describe(
         // The machine of the capture, which the files do not describe; not the one that imports.
         host: Host { os: String::new(), cpu: String::new(), cores: 0, memory_bytes: 0 },
         devices,
-        versions: environment.versions,
+        versions: [("proftool".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
         passes: passes(&report.imported),
         warmup: 0,
         iterations: 0,

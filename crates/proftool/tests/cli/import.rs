@@ -124,3 +124,22 @@ fn the_device_can_be_named_where_the_file_names_none() {
     let (_, manifest) = imported(&place, page.to_str().expect("a path"), &["--hardware", "a100-40gb"]);
     assert_eq!(manifest["hardware_key"], "a100-40gb-x1");
 }
+
+#[test]
+fn an_export_beside_its_report_is_imported_once_and_a_folder_called_raw_hides_nothing() {
+    let Some(data) = shared_data() else { return };
+    let place = Place::new();
+    let folder = place.path().join("run");
+    std::fs::create_dir_all(folder.join("raw")).expect("a folder");
+    for (from, to) in [
+        ("nsys/gh200_jacobi.nsys-rep", "report1.nsys-rep"),
+        ("nsys/a100_saxpy.schema2.9.sqlite", "report1.sqlite"),
+        ("kineto/cuda_event_sync_multi_stream.json.gz", "raw/trace.json.gz"),
+    ] {
+        std::fs::copy(data.join(from), folder.join(to)).expect("copied");
+    }
+    let (artifact, manifest) = imported(&place, "run", &[]);
+    let names: Vec<_> = manifest["passes"].as_array().expect("passes").iter().map(|pass| &pass["name"]).collect();
+    assert_eq!(names, ["kineto", "nsys"]);
+    assert!(artifact.join("raw/kineto/raw/trace.json.gz").is_file(), "the place below the folder is kept");
+}

@@ -4,6 +4,7 @@ mod names;
 mod queues;
 mod times;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::number::Format;
@@ -34,11 +35,11 @@ const TIES: &str = "ties";
 pub(crate) fn section() -> Section {
     let mut section = Section::new("HTA 0.6.1", "Kineto: HTA 0.6.1");
     section.paragraph(
-        "Holistic Trace Analysis, run without its rounding of times (`HTA_DISABLE_NS_ROUNDING`). It computes in doubles \
-         of microseconds, so times are compared to 0.1 µs; percentages and statistics of gaps, which it rounds to two \
-         digits (kernel types: one), to half of the last digit; bandwidths to 1 part in 10^9. Where HTA's rule is another than proftool's, the column *by the rule of \
-         HTA* holds proftool's tables evaluated by that rule; a difference counts as explained only when that column is \
-         HTA's number. The rules:",
+        "Holistic Trace Analysis, run without its rounding of times (`HTA_DISABLE_NS_ROUNDING`). It computes in \
+         doubles of microseconds, so times are compared to 0.1 µs; percentages and statistics of gaps, which it \
+         rounds to two digits (kernel types: one), to half of the last digit; bandwidths to 1 part in 10^9. Where \
+         HTA's rule is another than proftool's, the column *by the rule of HTA* holds proftool's tables evaluated by \
+         that rule; a difference counts as explained only when that column is HTA's number. The rules:",
     );
     let rules = [
         (
@@ -86,11 +87,16 @@ pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, name:
     let folder = golden.join("hta");
     let pair = Pair::new(trace, &folder, name);
     section.heading(name);
+    let mut syncs: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in pair.with_sync.iter().filter(|row| row.kind == "sync") {
+        *syncs.entry(&row.name).or_default() += 1;
+    }
+    let syncs: Vec<String> = syncs.into_iter().map(|(name, count)| format!("{count} {name}")).collect();
     section.paragraph(&format!(
-        "{} rows of work, {} in HTA's window, and {} `sync` rows in it.",
+        "{} rows of work, {} of them in HTA's window. `sync` rows in it: {}.",
         Format::Whole.show(pair.work.len() as f64),
         Format::Whole.show(pair.kept.len() as f64),
-        Format::Whole.show((pair.with_sync.len() - pair.kept.len()) as f64)
+        if syncs.is_empty() { "none".to_owned() } else { syncs.join(", ") }
     ));
     let mut checks = times::temporal(&pair);
     checks.extend(times::overlap(&pair));

@@ -1,6 +1,6 @@
 //! Statistics by name of kernels and annotations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::times::CLASSES;
 use super::{FRAME, Pair, TENTH_US, last_step};
@@ -8,7 +8,7 @@ use crate::check::List;
 use crate::number::{Numbers, quantile};
 use crate::quantities::class;
 use crate::sheet::Sheet;
-use crate::trace::Gpu;
+use crate::trace::{Gpu, Trace};
 
 /// Durations by name of the classes that HTA lists.
 fn by_name<'a>(rows: &[&'a Gpu]) -> BTreeMap<(&'a str, &'static str), Numbers> {
@@ -21,7 +21,12 @@ fn by_name<'a>(rows: &[&'a Gpu]) -> BTreeMap<(&'a str, &'static str), Numbers> {
 }
 
 /// Compares sum, max, min, standard deviation and mean of rows that both sides have.
-fn statistics(list: &mut List, sheet: &Sheet, ours: &BTreeMap<(String, String), [f64; 5]>, kind: Option<&str>) {
+fn statistics(
+    list: &mut List,
+    sheet: &Sheet,
+    ours: &BTreeMap<(String, String), [f64; 5]>,
+    (kind, tolerance): (Option<&str>, f64),
+) {
     list.rows = sheet.rows.len();
     for row in 0..sheet.rows.len() {
         let kind = kind.unwrap_or_else(|| sheet.text(row, "kernel_type"));
@@ -31,7 +36,7 @@ fn statistics(list: &mut List, sheet: &Sheet, ours: &BTreeMap<(String, String), 
             continue;
         };
         for (column, ours) in ["sum", "max", "min", "stddev", "mean"].into_iter().zip(values) {
-            list.number(|| format!("{column} of {}", key.0), *ours, sheet.number(row, column), TENTH_US);
+            list.number(|| format!("{column} of {}", key.0), *ours, sheet.number(row, column), tolerance);
         }
     }
     for _ in sheet.rows.len()..ours.len() {
@@ -51,7 +56,7 @@ pub(super) fn kernels(pair: &Pair) -> List {
         .iter()
         .map(|(key, numbers)| ((key.0.to_owned(), key.1.to_owned()), five(numbers)))
         .collect();
-    statistics(&mut list, &pair.sheet("gpu_kernel_breakdown_all"), &ours, None);
+    statistics(&mut list, &pair.sheet("gpu_kernel_breakdown_all"), &ours, (None, TENTH_US));
     list
 }
 
@@ -89,9 +94,15 @@ pub(super) fn grouped_kernels(pair: &Pair) -> List {
                 .map(|(name, sums)| ((name.to_owned(), kind.to_owned()), five(&sums.into_iter().collect()))),
         );
     }
-    statistics(&mut list, &pair.sheet("gpu_kernel_breakdown_default"), &ours, None);
+    statistics(&mut list, &pair.sheet("gpu_kernel_breakdown_default"), &ours, (None, TENTH_US));
     list
 }
+
+/// HTA's doubles of microseconds resolve 0.24 to 1 ns in this trace.
+const NANOSECOND: f64 = 0.001;
+
+/// By how much proftool can have shortened an annotation: not at all, 1 ns on each side, 1 µs before and 0.5 µs behind.
+const FRAMES: &[i64] = &[0, 2, 1500];
 
 /// `get_gpu_user_annotation_breakdown`.
 pub(super) fn annotations(pair: &Pair) -> Option<List> {
@@ -99,7 +110,6 @@ pub(super) fn annotations(pair: &Pair) -> Option<List> {
     if !path.exists() {
         return None;
     }
-    let mut list = List::new("gpu_user_annotation_breakdown: sum, max, min, deviation, mean by name");
     let last = last_step(pair.trace);
     let mut names: BTreeMap<(String, String), Vec<i64>> = BTreeMap::new();
     for range in pair.trace.ranges.iter().filter(|range| range.domain.as_deref() == Some("gpu")) {
@@ -108,23 +118,46 @@ pub(super) fn annotations(pair: &Pair) -> Option<List> {
         }
     }
     let count: usize = names.values().map(Vec::len).sum();
-    let ours = |wider: i64| {
-        names
-            .iter()
-            .map(|(key, lengths)| (key.clone(), five(&lengths.iter().map(|length| length + wider).collect())))
-            .collect()
-    };
     let sheet = Sheet::open(&path);
-    statistics(&mut list, &sheet, &ours(0), Some(""));
-    if list.tally.unexplained > 0 {
-        // Kineto's frame is 1 µs before and 0.5 µs behind.
-        let mut framed = List::new(list.what.clone());
-        statistics(&mut framed, &sheet, &ours(1500), Some(""));
-        let explained = framed.tally.equal.saturating_sub(list.tally.equal);
-        framed.tally.equal -= explained;
-        framed.explained(explained);
-        framed.note(format!("*{FRAME}*: with 1.5 µs more for each of the {count} rows all values are HTA's."));
-        list = framed;
-    }
+    let compared = |frame: i64| {
+        let framed = |lengths: &Vec<i64>| five(&lengths.iter().map(|length| length + frame).collect());
+        let ours = names.iter().map(|(key, lengths)| (key.clone(), framed(lengths))).collect();
+        let mut list = List::new("gpu_user_annotation_breakdown: sum, max, min, deviation, mean by name");
+        statistics(&mut list, &sheet, &ours, (Some(""), NANOSECOND));
+        list
+    };
+    let plain = compared(0);
+    let found = FRAMES.iter().map(|frame| (*frame, compared(*frame))).find(|(_, list)| list.tally.unexplained == 0);
+    let Some((frame, mut list)) = found else { return Some(plain) };
+    let explained = list.tally.equal - plain.tally.equal;
+    list.tally.equal = plain.tally.equal;
+    list.explained(explained);
+    list.note(format!(
+        "*{FRAME}*: Kineto draws an annotation from before its first to behind its last kernel, and HTA takes it so; \
+         proftool takes {frame} ns off each of the {count} rows. With them all values are HTA's. {}",
+        remaining(pair.trace)
+    ));
     Some(list)
+}
+
+/// What is left of the frame around the rows of the annotation's queue.
+fn remaining(trace: &Trace) -> String {
+    let mut left = BTreeSet::new();
+    for range in trace.ranges.iter().filter(|range| range.domain.as_deref() == Some("gpu")) {
+        let place: serde_json::Value = serde_json::from_str(range.payload.as_deref().unwrap()).unwrap();
+        let end = range.end.unwrap();
+        let inside = |row: &&&Gpu| {
+            Some(row.device) == place["device"].as_i64()
+                && row.queue == place["queue"].as_i64()
+                && range.start <= row.span.0
+                && row.span.1 <= end
+        };
+        let work = trace.work();
+        let rows: Vec<_> = work.iter().filter(inside).map(|row| row.span).collect();
+        let (first, last) = (rows.iter().map(|span| span.0).min(), rows.iter().map(|span| span.1).max());
+        left.insert((first.unwrap_or(end) - range.start, end - last.unwrap_or(end)));
+    }
+    let left: Vec<String> =
+        left.into_iter().map(|(before, behind)| format!("{before} ns before and {behind} ns behind")).collect();
+    format!("What is left of the frame around the rows, in all annotations: {}.", left.join("; "))
 }

@@ -49,7 +49,10 @@ pub(super) fn rows(list: &mut List, sheet: &Sheet, trace: &Trace) {
     }
     if cut > 0 {
         list.explained(cut);
-        list.note(format!("Throughput of {cut} rows: nsys multiplies the bytes by the whole part of 10^9 / duration instead of dividing; so computed, ours are the same."));
+        list.note(format!(
+            "Throughput of {cut} rows: nsys multiplies the bytes by the whole part of 10^9 / duration instead of \
+             dividing; so computed, ours are the same."
+        ));
     }
 }
 

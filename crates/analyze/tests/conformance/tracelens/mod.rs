@@ -32,8 +32,9 @@ const OUTSIDE: &str = "outside of operators";
 pub(crate) fn section() -> Section {
     let mut section = Section::new("TraceLens 0.1.0", "Kineto: TraceLens 0.1.0");
     section.paragraph(
-        "The reports that AMD-AGI/TraceLens stores with its test traces, values compared to 0.1 µs (doubles of epoch \
-         microseconds), percentages to 0.0001. *Computation* there is kernels and sets, *memcpy* is copies; *exposed* \
+        "The reports that AMD-AGI/TraceLens stores with its test traces. Times that it added up in doubles of epoch \
+         microseconds are compared to 0.1 µs, those of single kernels and their sums to 0.001 µs, percentages to 0.0001 \
+         (in lists 0.001). *Computation* there is kernels and sets, *memcpy* is copies; *exposed* \
          is what no computation hides. An operator owns the rows whose launching call begins inside it and inside no \
          operator deeper on the same thread.",
     );
