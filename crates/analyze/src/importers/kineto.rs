@@ -5,9 +5,9 @@ use std::io::Read;
 
 use super::{Importer, Session};
 use crate::Error;
-use crate::kineto::Reading;
+use crate::kineto::{Learned, Reading};
 use crate::raw::json::{Failure, Fault, Stop, Stream};
-use crate::raw::{Head, Import, Source};
+use crate::raw::{Head, Import, Severity, Source};
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
@@ -39,59 +39,56 @@ fn sniff(head: &Head<'_>) -> bool {
 }
 
 fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
-    let (session, rank) = pass(source, import, None)?;
-    // The rank can stand behind the events. Rows that were written with another are made again.
-    match rank.filter(|rank| *rank != import.sink.rank()) {
-        None => Ok(session),
-        Some(rank) => {
-            import.restart()?;
-            pass(source, import, Some(rank)).map(|(session, _)| session)
+    let mut reading = Reading::new(import, Learned::default());
+    pass(source, &mut reading)?;
+    // Rank, sizes of groups and further calls can stand behind the rows that need them: those are made again.
+    let reading = if reading.too_early() {
+        let learned = reading.learned();
+        import.restart()?;
+        if let Some(rank) = learned.metadata.rank {
+            import.sink.set_rank(rank);
         }
-    }
-}
-
-/// Reads the file once; with a rank that is already known, or with that of the file's name until the file tells another.
-fn pass(source: &Source, import: &mut Import<'_>, rank: Option<i64>) -> Result<(Session, Option<i64>), Error> {
-    let known = rank.is_some();
-    if let Some(rank) = rank {
-        import.sink.set_rank(rank);
-    }
-    let mut stream = Stream::new(source.reader()?).map_err(|failure| refused(source, 0, failure))?;
-    let mut reading = Reading::new(import);
-    if stream.begins(b'[').map_err(|failure| refused(source, 0, failure))? {
-        events(source, &mut stream, &mut reading)?;
+        let mut reading = Reading::new(import, learned);
+        pass(source, &mut reading)?;
+        reading
     } else {
-        members(source, &mut stream, &mut reading, known)?;
-    }
-    stream.finish().map_err(|failure| refused(source, 0, failure))?;
-    let rank = reading.metadata.rank;
+        reading
+    };
     let session = session(&reading);
     reading.finish()?;
-    Ok((session, rank.filter(|_| !known)))
+    Ok(session)
 }
 
-fn members<R: Read>(
-    source: &Source,
-    stream: &mut Stream<R>,
-    reading: &mut Reading<'_, '_>,
-    known: bool,
-) -> Result<(), Error> {
+/// Reads the file once, with the rank of the file's name until the file tells another.
+fn pass(source: &Source, reading: &mut Reading<'_, '_>) -> Result<(), Error> {
+    let refused = |failure| refused(source, 0, failure);
+    let mut stream = Stream::new(source.reader()?).map_err(refused)?;
+    if stream.begins(b'[').map_err(refused)? {
+        bare(source, &mut stream, reading)?;
+    } else {
+        members(source, &mut stream, reading)?;
+    }
+    stream.finish().map_err(refused)
+}
+
+fn members<R: Read>(source: &Source, stream: &mut Stream<R>, reading: &mut Reading<'_, '_>) -> Result<(), Error> {
     let refused = |failure| refused(source, 0, failure);
     let (mut first, mut key, mut found) = (true, String::new(), false);
     stream.object().map_err(refused)?;
     while stream.key(&mut first, &mut key).map_err(refused)? {
         if key != "traceEvents" {
-            reading.metadata.member(&key, stream).map_err(refused)?;
+            let passed = if reading.second() { stream.skip() } else { reading.metadata.member(&key, stream) };
+            passed.map_err(refused)?;
             continue;
         }
         if std::mem::replace(&mut found, true) {
             let hint = "keep one of them; proftool imports several files side by side";
             return Err(source.damaged(format!("byte {}", stream.offset()), "traceEvents stands twice", hint));
         }
-        if let Some(rank) = reading.metadata.rank.filter(|_| !known) {
+        if let Some(rank) = reading.metadata.rank.filter(|_| !reading.second()) {
             reading.import.sink.set_rank(rank);
         }
-        events(source, stream, reading)?;
+        events(stream, reading).map_err(|unread| unread.error(source, stream))?;
     }
     if found {
         return Ok(());
@@ -100,13 +97,52 @@ fn members<R: Read>(
     Err(source.damaged("its end", "it has no traceEvents", hint))
 }
 
-fn events<R: Read>(source: &Source, stream: &mut Stream<R>, reading: &mut Reading<'_, '_>) -> Result<(), Error> {
-    let passed = stream.elements(|cursor, place| reading.element(cursor, place));
-    passed.map(|_| ()).map_err(|(number, stop)| match stop {
-        Stop::Other(error) => error,
-        Stop::Failure(failure) => refused(source, number, failure),
-        Stop::Fault(fault) => refused(source, number, Failure::Json { offset: stream.offset(), fault }),
-    })
+/// An array of events without an object around it. Programs write such files while they run: the format allows the last
+/// bracket to be missing, and most leave a comma before it.
+fn bare<R: Read>(source: &Source, stream: &mut Stream<R>, reading: &mut Reading<'_, '_>) -> Result<(), Error> {
+    let Err(unread) = events(stream, reading) else { return Ok(()) };
+    match &unread.stop {
+        Stop::Failure(Failure::Json { fault: Fault::Short, .. }) if unread.between => {}
+        Stop::Failure(Failure::Json { fault: Fault::Expected(_), .. }) if unread.between && ends(stream) => {}
+        _ => return Err(unread.error(source, stream)),
+    }
+    let detail = "the array of events has no last bracket, or a comma before it; an event may be missing at its end";
+    reading.import.issue(Severity::Info, "array_not_closed", 1, detail);
+    Ok(())
+}
+
+/// Passes the bracket that ends an array, if it comes next.
+fn ends<R: Read>(stream: &mut Stream<R>) -> bool {
+    stream.parse(|cursor| cursor.pass(b']', "the end of an array")).is_ok()
+}
+
+/// Why the events could not be read to their end.
+struct Unread {
+    /// The event's number.
+    number: u64,
+    /// Whether all events before it are whole and it was not begun.
+    between: bool,
+    stop: Stop<Error>,
+}
+
+impl Unread {
+    fn error<R: Read>(self, source: &Source, stream: &Stream<R>) -> Error {
+        match self.stop {
+            Stop::Other(error) => error,
+            Stop::Failure(failure) => refused(source, self.number, failure),
+            Stop::Fault(fault) => refused(source, self.number, Failure::Json { offset: stream.offset(), fault }),
+        }
+    }
+}
+
+fn events<R: Read>(stream: &mut Stream<R>, reading: &mut Reading<'_, '_>) -> Result<(), Unread> {
+    let mut begun = 0;
+    let passed = stream.elements(|cursor, place| {
+        begun = place.number;
+        reading.element(cursor, place)
+    });
+    let between = |number| begun > 0 && begun < number;
+    passed.map(|_| ()).map_err(|(number, stop)| Unread { number, between: between(number), stop })
 }
 
 /// The message of a file that cannot be read on; `number` is that of the event, 0 outside of events.

@@ -64,8 +64,8 @@ fn what_is_no_json_names_the_byte() {
     assert!(text.contains("byte 28 (event 1): expected a comma"), "{text}");
     let text = message(br#"{"traceEvents": []} trailing"#);
     assert!(text.contains("byte 20: expected the end of the file"), "{text}");
-    let text = message(br#"[{"ph":"X","ts":1,"dur":1},]"#);
-    assert!(text.contains("byte 27 (event 2): expected a value after the comma"), "{text}");
+    let text = message(br#"{"traceEvents": [{"ph":"X","ts":1,"dur":1},]}"#);
+    assert!(text.contains("byte 43 (event 2): expected a value after the comma"), "{text}");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn times_that_do_not_fit_are_left_out_and_counted() {
         r#"{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":9223372036854775808,"dur":1}"#,
         r#"{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":9000000000000000,"dur":9000000000000000}"#,
         r#"{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":4000000000000000,"dur":1}"#,
-        r#"{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":1}"#,
+        r#"{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":1,"dur":null}"#,
         r#"{"ph":"i","name":"k","pid":0,"tid":7}"#,
         r#"{"ph":"B","name":"k","pid":0,"tid":7,"ts":"soon"}"#,
     ] {
@@ -233,7 +233,7 @@ fn a_kernel_takes_the_collective_of_its_operator() {
 }
 
 #[test]
-fn the_first_of_two_calls_with_one_correlation_launched() {
+fn the_inner_of_two_calls_with_one_correlation_launched() {
     let json = r#"{"traceEvents":[
         {"ph":"X","cat":"kernel","name":"early","ts":3,"dur":1,"args":{"correlation":7,"stream":1}},
         {"ph":"X","cat":"cuda_runtime","name":"cudaLaunchKernel","pid":5,"tid":6,"ts":1,"dur":1,"args":{"correlation":7}},
@@ -247,7 +247,7 @@ fn the_first_of_two_calls_with_one_correlation_launched() {
         let at = names.iter().position(|other| other.as_deref() == Some(name)).unwrap();
         ints(frame, column).unwrap()[at]
     };
-    assert_eq!((of("early", "call"), of("late", "call"), of("alone", "call")), (Some(0), Some(0), None));
+    assert_eq!((of("early", "call"), of("late", "call"), of("alone", "call")), (Some(1), Some(1), None));
     assert_eq!((of("early", "process"), of("alone", "process")), (Some(5), Some(5)));
     assert_eq!((of("early", "id"), of("late", "id"), of("late", "queue")), (Some(0), Some(1), None));
     let codes: Vec<_> = issues(&tables).into_iter().map(|(code, count, _)| (code, count)).collect();

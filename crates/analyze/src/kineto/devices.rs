@@ -6,7 +6,7 @@ use proftool_trace::rows::{Activity, Device, Queue};
 
 use super::copies::Copy;
 use super::event::{Args, Event, integer, triple};
-use super::launches::{Launch, Launches};
+use super::launches::{Launch, Launches, correlation};
 use super::metadata::Metadata;
 use super::names::Names;
 use crate::Error;
@@ -40,7 +40,7 @@ impl Devices {
         args: &Args<'_>,
     ) -> Result<(), Error> {
         self.see(work.device, work.queue.get(), args);
-        if let Some(launch) = work.correlation.get().and_then(|correlation| launches.find(correlation)) {
+        if let Some(launch) = work.caller(launches) {
             return import.activity(&launched(&work, name, launches, launch), String::new);
         }
         self.waiting.push((work, self.names.number(name)));
@@ -58,8 +58,8 @@ impl Devices {
         correlation: i64,
     ) -> Result<(), Error> {
         let others = self.waiting.iter().rposition(|(work, _)| work.correlation.get() != Some(correlation));
-        let Some(launch) = launches.find(correlation) else { return Ok(()) };
         for (work, name) in self.waiting.drain(others.map_or(0, |last| last + 1)..) {
+            let Some(launch) = work.caller(launches) else { continue };
             import.activity(&launched(&work, self.names.name(name), launches, launch), String::new)?;
         }
         Ok(())
@@ -93,7 +93,7 @@ impl Devices {
     ) -> Result<(), Error> {
         for (work, name) in std::mem::take(&mut self.waiting) {
             let name = self.names.name(name);
-            let launch = work.correlation.get().and_then(|correlation| launches.find(correlation));
+            let launch = work.caller(launches);
             let row = match launch {
                 Some(launch) => launched(&work, name, launches, launch),
                 None => Activity { process: launches.only_process(), ..work.row(name) },
@@ -183,6 +183,8 @@ pub(crate) struct Work {
     context: Maybe,
     queue: Maybe,
     correlation: Maybe,
+    /// `pid` where that is not the device's number: the process in files that other programs merged.
+    process: Maybe,
     graph_id: Maybe,
     graph_node: Maybe,
     bytes: Maybe,
@@ -205,17 +207,19 @@ impl Work {
         (start_ns, end_ns): (i64, i64),
     ) -> Self {
         let args = &event.args;
-        let device = [args.device, args.in_device, args.from_device, event.pid].into_iter().find_map(integer);
+        let device =
+            [args.device, args.in_device, args.from_device, event.pid].into_iter().find_map(integer).unwrap_or(0);
         let nonzero = |value| integer(value).filter(|value| *value != 0).into();
         let mut work = Self {
             id,
             kind,
-            device: device.unwrap_or(0),
+            device,
             start_ns,
             end_ns,
             context: integer(args.context).into(),
             queue: integer(args.stream).and_then(queue).into(),
-            correlation: integer(args.correlation).into(),
+            correlation: correlation(args).into(),
+            process: integer(event.pid).filter(|pid| *pid != device).into(),
             graph_id: nonzero(args.graph),
             graph_node: nonzero(args.graph_node),
             ..Self::default()
@@ -231,6 +235,11 @@ impl Work {
             _ => {}
         }
         work
+    }
+
+    /// The call that launched it, as far as calls are known.
+    fn caller(&self, launches: &Launches) -> Option<Launch> {
+        launches.find(self.correlation.get()?, self.start_ns, self.process.get())
     }
 
     fn launch(&mut self, args: &Args<'_>) {
@@ -317,6 +326,15 @@ mod tests {
         assert_eq!((row.device, row.queue, row.bytes, row.copy_kind), (1, Some(7), Some(64), Some("p2p")));
         assert_eq!((row.src_device, row.dst_device), (Some(1), Some(2)));
         assert_eq!((row.id, row.correlation, row.call), (3, Some(5), None));
+    }
+
+    #[test]
+    fn a_graph_and_its_node_have_numbers_but_zero() {
+        for (number, wanted) in [(&b"3"[..], Some(3)), (b"0", None), (b"", None)] {
+            let args = Args { graph: number, graph_node: b"12884901889", ..Args::default() };
+            let row = Work::of(&Event { args, ..Event::default() }, "kernel", 0, "k", (0, 0)).row("k");
+            assert_eq!((row.graph_id, row.graph_node), (wanted, Some(12_884_901_889)));
+        }
     }
 
     #[test]

@@ -18,5 +18,7 @@ mod names;
 mod pairs;
 mod ranges;
 mod reading;
+#[cfg(test)]
+mod rules;
 
-pub(crate) use reading::Reading;
+pub(crate) use reading::{Learned, Reading};

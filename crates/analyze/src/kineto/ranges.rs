@@ -45,6 +45,7 @@ pub(crate) enum Style {
 
 /// One thread and domain: where ranges nest.
 struct Lane {
+    device: bool,
     process: Option<i64>,
     thread: Option<i64>,
     domain: u32,
@@ -96,7 +97,7 @@ impl Ranges {
             let host = matches!(domain, Domain::Host(_));
             let of_host = |text| integer(text).filter(|_| host);
             let domain = if name.is_empty() { NO_TEXT } else { self.names.number(name) };
-            self.lanes.push(Lane { process: of_host(event.pid), thread: of_host(event.tid), domain });
+            self.lanes.push(Lane { device: !host, process: of_host(event.pid), thread: of_host(event.tid), domain });
             let number = self.lanes.len() as u32 - 1;
             self.by_key.insert(self.key.as_slice().into(), number);
             number
@@ -104,6 +105,18 @@ impl Ranges {
         self.recent.0.clone_from(&self.key);
         self.recent.1 = number;
         number
+    }
+
+    /// Takes a nanosecond off both ends of every device range: Kineto draws one from 1 ns before its first work to 1 ns
+    /// behind its last. Files of whole microseconds cannot show that, and are left as they are.
+    pub(crate) fn narrow(&mut self) {
+        for kept in &mut self.kept {
+            let known = kept.end != NONE && self.lanes[kept.lane as usize].device;
+            if known && kept.end.saturating_sub(kept.start) >= 2 {
+                kept.start += 1;
+                kept.end -= 1;
+            }
+        }
     }
 
     /// Hands all ranges over, in the order of the file.

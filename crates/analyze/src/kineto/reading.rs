@@ -1,6 +1,6 @@
 //! One pass over the events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proftool_trace::rows::{Call, Operator};
 
@@ -38,6 +38,19 @@ pub(crate) struct Reading<'i, 's> {
     scratch: Scratch,
     /// Whether the first event's time is an epoch time.
     epoch: Option<bool>,
+    /// Whether a time of a device has decimals, so that the file's times are nanoseconds.
+    decimals: bool,
+    /// Groups of collectives whose size was not known when they were handed over.
+    unsized_groups: BTreeSet<String>,
+    second: bool,
+}
+
+/// What a first pass found that rows before it needed.
+#[derive(Default)]
+pub(crate) struct Learned {
+    pub(crate) metadata: Metadata,
+    launches: Launches,
+    second: bool,
 }
 
 /// What is counted and becomes issues.
@@ -48,6 +61,7 @@ struct Tally {
     phases: BTreeMap<String, u64>,
     categories: BTreeMap<String, u64>,
     unfinished: u64,
+    endless: u64,
 }
 
 /// Room for texts that need unescaping or compacting.
@@ -64,11 +78,13 @@ struct Scratch {
 type Outcome = Result<(), Refused>;
 
 impl<'i, 's> Reading<'i, 's> {
-    pub(crate) fn new(import: &'i mut Import<'s>) -> Self {
+    /// A pass; `learned` is what an earlier one found.
+    pub(crate) fn new(import: &'i mut Import<'s>, learned: Learned) -> Self {
+        let Learned { metadata, launches, second } = learned;
         Self {
             import,
-            metadata: Metadata::default(),
-            launches: Launches::default(),
+            metadata,
+            launches,
             devices: Devices::default(),
             ranges: Ranges::default(),
             pairs: Pairs::default(),
@@ -79,7 +95,29 @@ impl<'i, 's> Reading<'i, 's> {
             tally: Tally::default(),
             scratch: Scratch::default(),
             epoch: None,
+            decimals: false,
+            unsized_groups: BTreeSet::new(),
+            second,
         }
+    }
+
+    /// Whether an earlier pass has told the metadata.
+    pub(crate) fn second(&self) -> bool {
+        self.second
+    }
+
+    /// Whether rows were handed over that would be others with what the rest of the file told: another rank, a group's
+    /// size, a later call with a number that an earlier one has.
+    pub(crate) fn too_early(&self) -> bool {
+        let sizes = &self.metadata.group_sizes;
+        let rank = self.metadata.rank.is_some_and(|rank| rank != self.import.sink.rank());
+        let sized = self.unsized_groups.iter().any(|group| sizes.contains_key(group));
+        !self.second && (rank || sized || self.launches.ambiguous())
+    }
+
+    /// What a second pass needs.
+    pub(crate) fn learned(self) -> Learned {
+        Learned { metadata: self.metadata, launches: self.launches.settled(), second: true }
     }
 
     /// Whether times count from the begin of 1970; `None` without any event.
@@ -131,7 +169,10 @@ impl<'i, 's> Reading<'i, 's> {
         self.epoch.get_or_insert(ts >= EPOCH_NS);
         match event.phase {
             b'X' => {
-                let end = scaled(event.dur, 3).and_then(|duration| ts.checked_add(duration));
+                // Viewers take a missing length as 0.
+                self.tally.endless += u64::from(event.dur.is_empty());
+                let duration = if event.dur.is_empty() { Some(0) } else { scaled(event.dur, 3) };
+                let end = duration.and_then(|duration| ts.checked_add(duration));
                 let Some(end) = end else {
                     self.import.bad_row("time_out_of_range", || format!("{}: dur {:?}", at(place), lossy(event.dur)));
                     return Ok(());
@@ -170,7 +211,6 @@ impl<'i, 's> Reading<'i, 's> {
     /// Takes an event with a start and an end.
     fn complete(&mut self, event: &Event<'_>, (start, end): (i64, i64), place: Place) -> Outcome {
         let category = Category::of(event.category);
-        let (start, end) = if category == Category::GpuAnnotation { narrowed(event, start, end) } else { (start, end) };
         if !self.import.possible(start, end, || at(place)) {
             return Ok(());
         }
@@ -178,6 +218,7 @@ impl<'i, 's> Reading<'i, 's> {
             return self.call(event, category, api, (start, end));
         }
         if let Some(kind) = category.activity() {
+            self.decimals |= event.ts.contains(&b'.');
             return self.activity(event, kind, (start, end));
         }
         match category {
@@ -185,6 +226,7 @@ impl<'i, 's> Reading<'i, 's> {
             Category::Overhead => self.range(event, "overhead", (start, end)),
             Category::Trace => self.range(event, "Trace", (start, end)),
             Category::GpuAnnotation => {
+                self.decimals |= event.ts.contains(&b'.');
                 let name = event.name.read(&mut self.scratch.name)?;
                 self.ranges.add(event, name, Domain::Device, (Style::PushPop, start, Some(end)), None);
                 Ok(())
@@ -219,7 +261,7 @@ impl<'i, 's> Reading<'i, 's> {
         let (id, process, thread) = (self.calls, integer(event.pid), integer(event.tid));
         self.calls += 1;
         let correlation = match category {
-            Category::Runtime | Category::Driver => self.launches.add(event, id, process),
+            Category::Runtime | Category::Driver => self.launches.add(event, id, process, start),
             _ => None,
         };
         let row = Call { id, process, thread, api, name, start_ns: start, end_ns: end, correlation, ..Call::default() };
@@ -246,7 +288,13 @@ impl<'i, 's> Reading<'i, 's> {
         self.activities += 1;
         let own = Arguments::of(&event.args)?;
         if let Some(arguments) = own.as_ref().or_else(|| self.stated.find(&event.args, name)) {
-            self.import.put(&arguments.row(work.id, &self.metadata.group_sizes))?;
+            let row = arguments.row(work.id, &self.metadata.group_sizes);
+            if let (None, Some(group)) = (row.group_size, row.group)
+                && !self.unsized_groups.contains(group)
+            {
+                self.unsized_groups.insert(group.to_owned());
+            }
+            self.import.put(&row)?;
         }
         Ok(self.devices.add(self.import, &self.launches, work, name, &event.args)?)
     }
@@ -274,10 +322,14 @@ impl<'i, 's> Reading<'i, 's> {
     /// When it cannot be written.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
         self.never_ended();
+        if self.decimals {
+            self.ranges.narrow();
+        }
         let Self { import, metadata, launches, devices, ranges, tally, .. } = self;
         devices.finish(import, &launches, &metadata)?;
         ranges.finish(import)?;
-        let repeated = "calls whose correlation an earlier call of the file has; device rows belong to the earlier one";
+        let repeated = "calls whose correlation an earlier call of the file has; of such calls a device row belongs to the \
+            one that begins last before it";
         import.issue(Severity::Info, "correlation_repeated", launches.repeated, repeated);
         tally.note(import);
         Ok(())
@@ -313,19 +365,11 @@ impl Tally {
         let (total, names) = listed(&self.categories);
         let detail = format!("events of other categories, kept as ranges of that domain: {names}");
         import.issue(Severity::Info, "unknown_category", total, detail);
+        let endless = "X events without a length (dur), taken as of length 0";
+        import.issue(Severity::Info, "no_duration", self.endless, endless);
         let unfinished = "B events without E, or more of them open than can be kept";
         import.issue(Severity::DataLoss, "begin_without_end", self.unfinished, unfinished);
     }
-}
-
-/// Kineto draws a device annotation from 1 before its first work to 1 behind its last, nanoseconds where times have
-/// decimals and microseconds in older files of whole ones: that is taken back.
-fn narrowed(event: &Event<'_>, start: i64, end: i64) -> (i64, i64) {
-    let step = if event.ts.contains(&b'.') { 1 } else { 1_000 };
-    if end.saturating_sub(start) < 2 * step {
-        return (start, end);
-    }
-    (start + step, end - step)
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, name: String) {

@@ -44,7 +44,7 @@ fn runtime(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
     if class == class::BACKTRACE || class::CUDA_MARKS.contains(&class) {
         return Ok(());
     }
-    let Some((start_ns, Some(end_ns))) = reader.times(RUNTIME, row, START, END) else { return Ok(()) };
+    let Some((start_ns, end_ns)) = reader.span(RUNTIME, row, START, END) else { return Ok(()) };
     let found = name(&reader.strings, row, &[NAME], NAME_TEXT);
     let known = found.is_some();
     let name = found.as_deref().map_or(UNKNOWN, without_version);
@@ -59,7 +59,7 @@ fn runtime(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
     let correlation = nonzero(row.int(CORRELATION));
     let (process, thread) = (global.map(process), global.map(thread));
     reader.import.put(&Call { id, process, thread, api, name, start_ns, end_ns, correlation, ..Call::default() })?;
-    if let (Some(process), Some(correlation)) = (process, correlation) {
+    if let Some(correlation) = correlation {
         reader.launches.push(process, correlation, id, start_ns);
     }
     if !known {
@@ -72,7 +72,7 @@ fn osrt(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
     if row.int(CLASS).is_some_and(|class| class::OSRT_MARKS.contains(&class)) {
         return Ok(());
     }
-    let Some((start_ns, Some(end_ns))) = reader.times(OSRT, row, START, END) else { return Ok(()) };
+    let Some((start_ns, end_ns)) = reader.span(OSRT, row, START, END) else { return Ok(()) };
     let found = name(&reader.strings, row, &[NAME], NAME_TEXT);
     let known = found.is_some();
     let name = found.as_deref().unwrap_or(UNKNOWN);

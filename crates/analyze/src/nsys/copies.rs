@@ -8,8 +8,8 @@ use super::ids::{nonzero, process, valid};
 use super::reader::{Reader, next};
 use crate::Error;
 
-const COPIES: &str = "CUPTI_ACTIVITY_KIND_MEMCPY";
-const SETS: &str = "CUPTI_ACTIVITY_KIND_MEMSET";
+pub(super) const COPIES: &str = "CUPTI_ACTIVITY_KIND_MEMCPY";
+pub(super) const SETS: &str = "CUPTI_ACTIVITY_KIND_MEMSET";
 const WANTED: &[&str] = &[
     "start",
     "end",
@@ -139,7 +139,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), Error> {
 
 /// What copies and sets have in common.
 fn common(reader: &mut Reader<'_, '_>, table: &str, row: &Row<'_>) -> Option<Activity<'static>> {
-    let (start_ns, Some(end_ns)) = reader.times(table, row, START, END)? else { return None };
+    let (start_ns, end_ns) = reader.span(table, row, START, END)?;
     let process = row.int(PROCESS).map(process);
     let correlation = nonzero(row.int(CORRELATION));
     let context = row.int(CONTEXT);

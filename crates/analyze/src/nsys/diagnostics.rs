@@ -87,7 +87,8 @@ impl Diagnostics {
 
     /// What is most likely to tell why kernels are missing, the likeliest first: an issue's detail may be shortened.
     fn why(&self) -> String {
-        let mut all: Vec<String> = [&self.errors, &self.losses, &self.warnings].into_iter().flatten().cloned().collect();
+        let mut all: Vec<String> =
+            [&self.errors, &self.losses, &self.warnings].into_iter().flatten().cloned().collect();
         all.sort_by_key(|message| REASONS.iter().position(|words| message.contains(words)).unwrap_or(REASONS.len()));
         quote(&all)
     }

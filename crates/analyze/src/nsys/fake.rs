@@ -62,6 +62,11 @@ impl Fake {
         table.rows.push(row);
     }
 
+    /// Adds a column without a value.
+    pub(crate) fn column(&mut self, table: &str, column: &str) {
+        self.tables.entry(table.to_owned()).or_default().columns.push(column.to_owned());
+    }
+
     /// Imports it.
     pub(crate) fn import(&self) -> Result<Tables, Error> {
         let folder = tempfile::tempdir().unwrap();

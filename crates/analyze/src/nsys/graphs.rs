@@ -1,4 +1,7 @@
 //! Graphs traced as a whole: one row a launch, in place of the kernels and copies inside it.
+//!
+//! `graph_id` is the graph's number, not its executable's: kernels traced node by node state only that one, and the two
+//! count separately, so that a mix would join what does not belong together. The executable is in the name.
 
 use proftool_trace::rows::Activity;
 
@@ -9,7 +12,7 @@ use super::reader::{Reader, next};
 use crate::Error;
 use crate::raw::Severity;
 
-const TABLE: &str = "CUPTI_ACTIVITY_KIND_GRAPH_TRACE";
+pub(super) const TABLE: &str = "CUPTI_ACTIVITY_KIND_GRAPH_TRACE";
 const WANTED: &[&str] =
     &["start", "end", "deviceId", "contextId", "streamId", "correlationId", "globalPid", "graphId", "graphExecId"];
 const START: usize = at(WANTED, "start");
@@ -34,7 +37,10 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), Error> {
 }
 
 fn graph(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
-    let Some((start_ns, Some(end_ns))) = reader.times(TABLE, row, START, END) else { return Ok(()) };
+    let Some((start_ns, end_ns)) = reader.span(TABLE, row, START, END) else {
+        reader.ids.kernels_left_out += 1;
+        return Ok(());
+    };
     let process = row.int(PROCESS).map(process);
     let correlation = nonzero(row.int(CORRELATION));
     let context = row.int(CONTEXT);
@@ -44,8 +50,9 @@ fn graph(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
         device: row.int(DEVICE).unwrap_or(0),
         stream: row.int(STREAM),
     });
-    let graph = nonzero(row.int(EXECUTABLE)).or_else(|| nonzero(row.int(GRAPH)));
-    let name = graph.map_or_else(|| "CUDA graph".to_owned(), |graph| format!("CUDA graph {graph}"));
+    let graph_id = nonzero(row.int(GRAPH));
+    let shown = nonzero(row.int(EXECUTABLE)).or(graph_id);
+    let name = shown.map_or_else(|| "CUDA graph".to_owned(), |graph| format!("CUDA graph {graph}"));
     reader.import.put(&Activity {
         id: next(&mut reader.ids.activity),
         process,
@@ -58,7 +65,7 @@ fn graph(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
         end_ns,
         correlation,
         call: reader.launches.of_work(process, correlation, start_ns),
-        graph_id: graph,
+        graph_id,
         ..Activity::default()
     })?;
     reader.ids.kernels += 1;
@@ -88,7 +95,7 @@ mod tests {
         }
         let tables = fake.import().unwrap();
         let rows = tables.get(&tables::ACTIVITIES);
-        assert_eq!(ints(rows, "graph_id").unwrap(), [Some(4), Some(9), Some(4)]);
+        assert_eq!(ints(rows, "graph_id").unwrap(), [Some(4), Some(4), Some(4)]);
         assert_eq!(ints(rows, "graph_node").unwrap(), [Some(88), None, None]);
         assert_eq!(texts(rows, "name").unwrap()[1].as_deref(), Some("CUDA graph 9"));
         let codes = texts(tables.get(&tables::ISSUES), "code").unwrap();

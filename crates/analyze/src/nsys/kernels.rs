@@ -8,7 +8,7 @@ use super::ids::{nonzero, process};
 use super::reader::{Reader, UNKNOWN, name, next};
 use crate::Error;
 
-const TABLE: &str = "CUPTI_ACTIVITY_KIND_KERNEL";
+pub(super) const TABLE: &str = "CUPTI_ACTIVITY_KIND_KERNEL";
 const WANTED: &[&str] = &[
     "start",
     "end",
@@ -57,7 +57,10 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), Error> {
 }
 
 fn kernel(reader: &mut Reader<'_, '_>, row: &Row<'_>) -> Result<(), Error> {
-    let Some((start_ns, Some(end_ns))) = reader.times(TABLE, row, START, END) else { return Ok(()) };
+    let Some((start_ns, end_ns)) = reader.span(TABLE, row, START, END) else {
+        reader.ids.kernels_left_out += 1;
+        return Ok(());
+    };
     let found = name(&reader.strings, row, NAMES, NAME_TEXT);
     let known = found.is_some();
     let process = row.int(PROCESS).map(process);

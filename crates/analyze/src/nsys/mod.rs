@@ -25,6 +25,7 @@ mod nesting;
 mod network;
 mod nvtx;
 mod parquet;
+mod quiet;
 mod reader;
 mod report;
 mod session;

@@ -74,6 +74,15 @@ impl Order {
         *last = Some((start, end));
     }
 
+    /// An instant may come before or after the ranges that begin with it.
+    pub(super) fn see_mark(&mut self, thread: i64, time: i64) {
+        let last = self.threads.get(thread);
+        self.broken |= last.is_some_and(|(before, _)| time < before);
+        if last.is_none_or(|(before, _)| time > before) {
+            *last = Some((time, OPEN));
+        }
+    }
+
     pub(super) fn holds(&self) -> bool {
         !self.broken
     }

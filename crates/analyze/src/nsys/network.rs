@@ -79,7 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, schema: &Schema) -> Result<(), E
     let mut defs = HashMap::<Key, i64>::new();
     let mut adapters = HashMap::<i64, i64>::new();
     export.scan(TABLE, WANTED, &mut |row| {
-        let Some((start_ns, Some(end_ns))) = reader.times(TABLE, row, START, END) else { return Ok(()) };
+        let Some((start_ns, end_ns)) = reader.span(TABLE, row, START, END) else { return Ok(()) };
         let key = [ADAPTER, PORT, LIST, INDEX].map(|column| row.int(column).unwrap_or(0));
         let def = if let Some(def) = defs.get(&key) {
             *def

@@ -128,10 +128,9 @@ impl Names {
                     let category = row.int(at(FIRST, "category")).unwrap_or(0);
                     names.name(event, process(global), domain, category, name.into_owned());
                 }
-            } else if style(event) == Some(Style::PushPop) {
-                let (start, end) =
-                    (row.int(at(FIRST, "start")).unwrap_or(0), row.int(at(FIRST, "end")).unwrap_or(OPEN));
-                names.order.see(global, start, end);
+            } else {
+                let (start, end) = (row.int(at(FIRST, "start")), row.int(at(FIRST, "end")));
+                names.see(style(event), global, start.unwrap_or(0), end.unwrap_or(OPEN));
             }
             Ok(())
         })?;
@@ -143,6 +142,15 @@ impl Names {
             self.domains.insert((process, domain), name);
         } else {
             self.categories.insert((process, domain, category), name);
+        }
+    }
+
+    /// Looks at the order of what nests.
+    fn see(&mut self, style: Option<Style>, thread: i64, start: i64, end: i64) {
+        match style {
+            Some(Style::PushPop) => self.order.see(thread, start, end),
+            Some(Style::Mark) => self.order.see_mark(thread, start),
+            Some(Style::StartEnd) | None => {}
         }
     }
 
@@ -203,7 +211,7 @@ impl Sorted {
 fn event(reader: &mut Reader<'_, '_>, names: &Names, places: &mut Places, row: &Row<'_>) -> Result<(), Error> {
     let Some(style) = row.int(TYPE).and_then(style) else { return Ok(()) };
     let Some((start_ns, end)) = reader.times(TABLE, row, START, END) else { return Ok(()) };
-    let end_ns = if style == Style::Mark { end.or(Some(start_ns)) } else { end };
+    let end_ns = end.filter(|_| style != Style::Mark);
     let global = row.int(THREAD);
     let in_order = next(&mut reader.ids.range);
     let key = global.unwrap_or(0);
@@ -217,7 +225,7 @@ fn event(reader: &mut Reader<'_, '_>, names: &Names, places: &mut Places, row: &
     };
     let domain = row.int(DOMAIN).unwrap_or(0);
     let ended_by = row.int(END_THREAD).map(thread);
-    let same_thread = || global.map(thread).filter(|_| style != Style::StartEnd && end_ns.is_some());
+    let same_thread = || global.map(thread).filter(|_| style == Style::PushPop && end_ns.is_some());
     reader.import.put(&Range {
         id,
         parent: nested.and_then(|nested| nested.parent),
@@ -325,8 +333,8 @@ mod tests {
         assert_eq!(column(&tables, "style"), some(&styles));
         assert_eq!(numbers(&tables, "parent"), [None, Some(0), Some(1), Some(2), None, Some(2), None]);
         assert_eq!(numbers(&tables, "depth"), [Some(0), Some(1), Some(2), Some(3), None, Some(3), None]);
-        assert_eq!(numbers(&tables, "end_ns"), [None, Some(50), Some(40), Some(4), Some(60), Some(7), Some(9)]);
-        assert_eq!(numbers(&tables, "end_thread"), [None, Some(78), Some(78), Some(78), Some(79), Some(78), None]);
+        assert_eq!(numbers(&tables, "end_ns"), [None, Some(50), Some(40), None, Some(60), Some(7), Some(9)]);
+        assert_eq!(numbers(&tables, "end_thread"), [None, Some(78), Some(78), None, Some(79), Some(78), None]);
         let domains = column(&tables, "domain");
         assert_eq!(
             (domains[0].as_deref(), domains[2].as_deref(), domains[5].as_deref()),
@@ -349,6 +357,20 @@ mod tests {
         let payloads: Vec<Option<&str>> = payloads.iter().map(Option::as_deref).collect();
         let expected = ["18446744073709551615", "category=io, -1", "0.1", "{\"a\":1}", "category=6"].map(Some);
         assert_eq!(payloads, [&expected[..], &[None]].concat());
+    }
+
+    #[test]
+    fn a_mark_that_is_stored_late_or_early_lies_in_what_was_open_at_its_time() {
+        let late = import(&[row(0, Some(50), 59, "outer", &[]), row(20, Some(30), 59, "inner", &[]), mark(10)]);
+        assert_eq!(numbers(&late, "parent"), [None, Some(0), Some(0)]);
+        let early = import(&[row(0, Some(50), 59, "outer", &[]), mark(60), row(20, Some(30), 59, "inner", &[])]);
+        assert_eq!(numbers(&early, "parent"), [None, None, Some(0)]);
+        let equal = import(&[row(0, Some(50), 59, "outer", &[]), mark(20), row(20, Some(30), 59, "inner", &[])]);
+        assert_eq!(numbers(&equal, "parent"), [None, Some(0), Some(0)]);
+    }
+
+    fn mark(time: i64) -> Vec<(&'static str, Value)> {
+        row(time, None, 34, "mark", &[])
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::ids::{nonzero, process};
 use super::reader::{Reader, next};
 use crate::Error;
 
-const TABLE: &str = "CUPTI_ACTIVITY_KIND_SYNCHRONIZATION";
+pub(super) const TABLE: &str = "CUPTI_ACTIVITY_KIND_SYNCHRONIZATION";
 const WANTED: &[&str] = &[
     "start",
     "end",
@@ -48,7 +48,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), Error> {
 }
 
 fn sync(reader: &mut Reader<'_, '_>, types: &[&'static str], row: &Row<'_>) -> Result<(), Error> {
-    let Some((start_ns, Some(end_ns))) = reader.times(TABLE, row, START, END) else { return Ok(()) };
+    let Some((start_ns, end_ns)) = reader.span(TABLE, row, START, END) else { return Ok(()) };
     let number = row.int(TYPE).or_else(|| row.int(OLD_TYPE)).unwrap_or(0);
     let name = usize::try_from(number).ok().and_then(|number| types.get(number)).copied().unwrap_or(TYPES[0].1);
     let process = row.int(PROCESS).map(process);

@@ -346,7 +346,7 @@ fn a_locked_database_is_named_with_what_to_wait_for() {
     let given = Given::new();
     fs::copy(data.join("nsys/rtx3080_min.schema3.24.sqlite"), given.path("locked.sqlite")).expect("copied");
     let lock = database(&given.path("locked.sqlite"), "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-    given.refused("locked.sqlite", &["locked", "still being written"]);
+    given.refused("locked.sqlite", &["is locked: another program is writing it", "wait until its writer is done"]);
     drop(lock);
     assert_eq!(given.import("locked.sqlite").code, Some(0));
 }
@@ -378,7 +378,7 @@ fn a_half_exported_database_is_damage() {
     drop(open);
     given.write("hot.sqlite", &written);
     given.write("hot.sqlite-journal", &journal);
-    given.refused("hot.sqlite", &["damaged at", "export it again"]);
+    given.refused("hot.sqlite", &["its writer was stopped", "export again"]);
     assert_eq!(fs::read(given.path("hot.sqlite-journal")).expect("it is still there"), journal, "import only reads");
 }
 

@@ -123,14 +123,23 @@ fn small(path: &Path) {
     database.execute_batch("COMMIT").unwrap();
 }
 
-fn message(path: &Path) -> String {
-    match Source::open(path, &Arc::new(Progress::default())) {
-        Err(error) => error.to_string(),
-        Ok(source) => match Sqlite::open(&source) {
-            Err(error) => error.to_string(),
-            Ok(export) => export.scan("OSRT_API", &["start"], &mut |_| Ok(())).unwrap_err().to_string(),
-        },
-    }
+/// What is said of a database that changed after it was found, so that the reader itself has to notice.
+fn refusal(source: &Source) -> Error {
+    let scanned = Sqlite::open(source).and_then(|export| export.scan("OSRT_API", &["start"], &mut |_| Ok(())));
+    scanned.unwrap_err()
+}
+
+/// Demands that the database is not for reading now, with that reason.
+fn assert_busy(source: &Source, expected: &str) {
+    let error = refusal(source);
+    assert!(matches!(&error, Error::Unsupported { reason, .. } if reason == expected), "{error}");
+}
+
+/// Demands that the database is damaged, there and with that reason.
+fn assert_damaged(source: &Source, at: &str, why: &str) {
+    let error = refusal(source);
+    let Error::Malformed { place, reason, hint, .. } = &error else { panic!("{error}") };
+    assert_eq!((place.as_str(), reason.as_str(), hint.as_str()), (at, why, EXPORT_AGAIN));
 }
 
 #[test]
@@ -139,29 +148,34 @@ fn a_database_that_is_being_written_is_cut_short_or_holds_rubbish_is_refused_wit
     let path = folder.path().join("export.sqlite");
     small(&path);
     let whole = std::fs::read(&path).unwrap();
+    let source = open(&path);
 
     std::fs::write(folder.path().join("export.sqlite-wal"), "log").unwrap();
-    let error = message(&path);
-    assert!(error.contains("export.sqlite-wal lies beside it") || error.contains("still being written"), "{error}");
+    assert_busy(&source, "is still being written, or its writer was stopped: export.sqlite-wal lies beside it");
     std::fs::remove_file(folder.path().join("export.sqlite-wal")).unwrap();
 
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    let error = message(&path);
-    assert!(error.contains("cut short") || error.contains("malformed"), "{error}");
+    let (half, all) = (whole.len() / 2, whole.len());
+    assert_damaged(&source, "its end", &format!("it is cut short: {half} of {all} bytes are there"));
 
     // A leaf overwritten: the page is named.
     let mut rubbish = whole.clone();
     let last = rubbish.len() - 4096;
     rubbish[last..].fill(0xff);
     std::fs::write(&path, &rubbish).unwrap();
-    let error = message(&path);
-    assert!(error.contains("OSRT_API, page") && error.contains("hint: export it again"), "{error}");
+    let page = format!("table OSRT_API, page {}", whole.len() / 4096);
+    assert_damaged(&source, &page, "it is no page of a table");
 
     std::fs::write(&path, &whole).unwrap();
     let writer = Connection::open(&path).unwrap();
-    writer.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM OSRT_API").unwrap();
-    let error = message(&path);
-    assert!(error.contains("locked") || error.contains("being written"), "{error}");
+    writer.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    assert_busy(&source, "is locked by another program that writes to it");
+    let found = Source::open(&path, &Arc::new(Progress::default()));
+    assert!(
+        matches!(&found, Err(Error::Unsupported { reason, .. }) if reason == "is locked: another program is writing it")
+    );
+    writer.execute_batch("DELETE FROM OSRT_API").unwrap();
+    assert_busy(&source, "is still being written, or its writer was stopped: export.sqlite-journal lies beside it");
 }
 
 #[test]
