@@ -48,7 +48,10 @@ const NOT_PROFILER_OUTPUT: &[(&str, &str)] = &[
     ("ncu/rtx5070_kernels/table_", "tables of a paper"),
     ("ncu/rtx5090_ocr_inference/analysis__", "results of the authors"),
     ("ncu/rtx5090_ocr_inference/command.yaml", "notes of the authors"),
-    ("ncu/a100_attention_nersc_metrics/bert_flashattn_nsight_processed_res", "made from the page beside it by the authors"),
+    (
+        "ncu/a100_attention_nersc_metrics/bert_flashattn_nsight_processed_res",
+        "made from the page beside it by the authors",
+    ),
     ("negatives/git-lfs-pointer.sqlite", "a Git LFS pointer"),
 ];
 

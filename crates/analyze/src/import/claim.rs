@@ -91,7 +91,7 @@ fn leave_out_reports(found: &mut Found) {
     let stem = |one: &Claimed| {
         let path = one.source.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        path.with_file_name(name.split('.').next().unwrap_or_default().to_owned())
+        path.with_file_name(name.split('.').next().unwrap_or_default())
     };
     let exported = |report: &Claimed| {
         let family = report.importer.name.strip_suffix("_report").unwrap_or_default();

@@ -9,10 +9,10 @@ use crate::raw::{Import, Severity, Source};
 use crate::requests;
 use crate::requests::aiperf::Record;
 use crate::requests::genai::{self, Exchange};
+use crate::requests::json;
 use crate::requests::lines::Lines;
 use crate::requests::log::{Bad, Log};
 use crate::requests::shape::{self, Shape};
-use crate::requests::{json, };
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
@@ -33,7 +33,11 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
         Some(Shape::Aiperf) => import_records(source, import)?,
         Some(Shape::AiperfRaw) => {
             let reason = "holds AIPerf's raw requests and responses";
-            return Err(requests::summary(source, reason, "import profile_export.jsonl beside it, which holds their times"));
+            return Err(requests::summary(
+                source,
+                reason,
+                "import profile_export.jsonl beside it, which holds their times",
+            ));
         }
         _ => return Err(summary(source)),
     };

@@ -104,7 +104,6 @@ impl Tool {
         })
     }
 
-
     /// An error about a file that this tool should read.
     #[expect(clippy::unused_self, reason = "`NSYS.error(...)` says whose error it is")]
     pub(crate) fn error(&self, input: &Path, reason: impl Into<String>, hint: impl Into<String>) -> Error {

@@ -440,7 +440,7 @@ fn what_cannot_be_opened_is_named() {
     given.write("file.json", good());
     given.refused("file.json/trace.json", &["Not a directory"]);
     given.write("secret.json", good());
-    fs::set_permissions(given.path("secret.json"), fs::Permissions::from_mode(0)).expect("permissions can be set");
+    fs::set_permissions(given.path("secret.json"), fs::Permissions::from_mode(0o000)).expect("permissions can be set");
     // The superuser may read everything.
     if fs::File::open(given.path("secret.json")).is_err() {
         given.refused("secret.json", &["Permission denied", "permissions"]);
