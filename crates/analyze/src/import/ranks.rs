@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Claimed, Imported};
 
+/// Importers (beginnings of names) whose files are written a process each. The numbers in the names of request logs and
+/// counter pages are loads and sizes: those files are runs of their own.
+const HAS_RANKS: &[&str] = &["host", "kineto", "nsys", "rocpd", "rocprofv3"];
+
 /// Numbers files of one importer whose names differ in exactly one number, as in `report_0.sqlite`, `report_1.sqlite`:
 /// that number is the rank where the numbers begin at 0 or 1, else (they may be process ids) its place among them. A
 /// name that says `rank` has been read already.
@@ -13,7 +17,8 @@ pub(super) fn number(claimed: &mut [Claimed]) {
     }
     let names: Vec<String> = claimed.iter().map(|one| one.source.head().name.to_owned()).collect();
     let one_kind = claimed.windows(2).all(|pair| pair[0].importer.name == pair[1].importer.name);
-    if let Some(ranks) = differing_number(&names).filter(|_| one_kind) {
+    let of_ranks = claimed.iter().all(|one| HAS_RANKS.iter().any(|name| one.importer.name.starts_with(name)));
+    if let Some(ranks) = differing_number(&names).filter(|_| one_kind && of_ranks) {
         for (one, rank) in claimed.iter_mut().zip(ranks) {
             one.rank = rank;
         }

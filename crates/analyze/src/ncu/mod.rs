@@ -41,7 +41,9 @@ pub(crate) fn is_page(head: &[u8]) -> bool {
     let decoded = utf16::decode_head(head);
     let text = decoded.as_deref().unwrap_or(head);
     let text = text.strip_prefix(utf16::UTF8_MARK).unwrap_or(text);
-    text.split(|byte| *byte == b'\n').any(|line| messages::is_message(line) || page::header(line).is_some())
+    // A header of thousands of metrics is longer than what can be seen of the file.
+    text.starts_with(b"\"ID\",\"Process ID\"")
+        || text.split(|byte| *byte == b'\n').any(|line| messages::is_message(line) || page::header(line).is_some())
 }
 
 /// The name of a pass of ncu.

@@ -79,7 +79,8 @@ impl State {
             self.tally.not_utf8.add(|| format!("line {line}"));
         }
         let name = name.map(|name| name.text()).filter(|name| !name.is_empty());
-        let number = |column| text(column).and_then(|text| text.trim().parse().ok());
+        // pandas saves whole numbers of a column with an empty cell (the units row) as `1.0`.
+        let number = |column| text(column).and_then(|text| text.trim().trim_end_matches(".0").parse().ok());
         let ranges: Vec<_> = identity.nvtx.iter().filter_map(|column| text(Some(*column))).collect();
         let phase = nvtx::phase(ranges.iter().flat_map(|cell| nvtx::ranges(cell)));
         Launch {

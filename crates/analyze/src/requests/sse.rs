@@ -4,6 +4,9 @@ use serde::Deserialize;
 
 use super::json::{Filled, Whole};
 
+/// Bytes of one event that comes in pieces; the events of model servers take some hundred.
+const LONGEST_EVENT: usize = 64 << 10;
+
 /// What the responses of one request said.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
@@ -101,7 +104,8 @@ impl Heard {
             self.events_of(response, here);
         } else {
             let (whole, began) = (std::mem::take(&mut self.begun) + response, self.began);
-            self.events_of(&whole, began);
+            // Every piece parses the event again: one that never ends is given up.
+            if whole.len() > LONGEST_EVENT { self.unreadable += 1 } else { self.events_of(&whole, began) }
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) fn put(mut markers: Vec<Marker>, next: &mut i64, import: &mut Import<
             name: &marker.name,
             style: marker.style,
             start_ns: marker.start_ns,
-            end_ns: Some(marker.end_ns),
+            end_ns: (marker.style != "mark").then_some(marker.end_ns),
             depth: nests.then(|| around().count() as i64),
             payload: None,
         };

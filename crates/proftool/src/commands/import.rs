@@ -112,11 +112,23 @@ fn watched<R: Send>(found: &Found, progress: &Progress, work: impl FnOnce() -> R
                 std::thread::park_timeout(Duration::from_millis(100));
             }
         });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        shown.thread().unpark();
-        result
+        // Also when the work panics: the scope waits for the bar.
+        let _ended = Ended { done: &done, shown: shown.thread() };
+        work()
     })
+}
+
+/// Ends the progress bar when it is dropped.
+struct Ended<'a> {
+    done: &'a AtomicBool,
+    shown: &'a std::thread::Thread,
+}
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        self.shown.unpark();
+    }
 }
 
 /// Copies an imported file or directory below `raw/<pass>/`, where `import` finds it again.

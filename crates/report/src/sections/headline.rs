@@ -92,10 +92,11 @@ const MOST_DEVICES: usize = 8;
 /// How busy the devices of an imported capture were; from the metric `idle`.
 fn imported(run: &Run) -> String {
     let name = format::code(&run.artifact.manifest.target.name);
-    let of_devices = run.metric("idle").iter().filter(|row| row.int("queue").is_none());
+    let worked = |row: &&Row| row.int("queue").is_none() && row.int("span_ns").is_some_and(|span| span > 0);
+    let of_devices = run.metric("idle").iter().filter(worked);
     let devices: Vec<String> = of_devices.map(busy).collect();
     match devices.as_slice() {
-        [] => format!("{name}: an imported capture without device work."),
+        [] => format!("{name}, imported: {}.", counted(run)),
         all => {
             let more = all.len().saturating_sub(MOST_DEVICES);
             let more = if more > 0 { format!("; {more} more devices") } else { String::new() };
@@ -103,6 +104,19 @@ fn imported(run: &Run) -> String {
             format!("{name}, an imported capture: {}{more}.", shown.join("; "))
         }
     }
+}
+
+/// What a file without a timeline holds.
+fn counted(run: &Run) -> String {
+    let tables = &run.artifact.manifest.tables;
+    let rows = |name: &str| tables.iter().find(|table| table.name == name).map_or(0, |table| table.rows as i64);
+    let kinds = [("requests", "requests"), ("launches", "profiled launches"), ("counters", "counter values")];
+    let found: Vec<String> = kinds
+        .into_iter()
+        .filter(|(table, _)| rows(table) > 0)
+        .map(|(table, what)| format!("{} {what}", format::count(rows(table))))
+        .collect();
+    if found.is_empty() { "no device work".to_owned() } else { format!("{}, no timeline", found.join(", ")) }
 }
 
 fn busy(row: &Row) -> String {

@@ -72,7 +72,7 @@ fn facts(report: &Report) -> Vec<Fact> {
             Time::Measured => "measured".to_owned(),
             Time::Simulated => "**simulated**".to_owned(),
         }),
-        fact("captured (UTC)", &|run| format::plain(&run.artifact.manifest.captured_utc)),
+        fact("captured (UTC)", &|run| captured_at(&run.artifact.manifest)),
         fact("hardware", &|run| format::code(&run.artifact.manifest.hardware_key)),
         fact("machine", &|run| machine(&run.artifact.manifest)),
         fact("source tree", &|run| git(&run.artifact.manifest)),
@@ -82,6 +82,12 @@ fn facts(report: &Report) -> Vec<Fact> {
         fact("seed", &|run| captured(run, run.artifact.manifest.target.seed.to_string())),
         fact("exit code", &|run| captured(run, run.artifact.manifest.results.exit_code.to_string())),
     ]
+}
+
+/// When the capture began; of an imported file only the time of the import is known here.
+fn captured_at(manifest: &Manifest) -> String {
+    let time = format::plain(&manifest.captured_utc);
+    if manifest.is_imported() { format!("n/a (imported {time})") } else { time }
 }
 
 /// What an imported file does not tell.

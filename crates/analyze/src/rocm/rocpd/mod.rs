@@ -112,7 +112,7 @@ impl Machines {
             }
             let start = infos.iter().filter(of).filter_map(|info| info.start).min();
             machines.list.push((info.machine.clone(), next, start));
-            next += infos.iter().filter(of).map(|info| info.agents.end()).max().unwrap_or(0);
+            next = next.saturating_add(infos.iter().filter(of).map(|info| info.agents.end()).max().unwrap_or(0));
         }
         machines
     }
