@@ -113,6 +113,10 @@ pub(crate) fn read(source: &Source, import: &mut Import<'_>) -> Result<Vec<i64>,
                 .bad_row("not_a_number", || format!("{}: the device {:?}", table.place(), table.cell(Some(device_at))));
             continue;
         };
+        if devices.contains(&device) {
+            import.bad_row("device_twice", || format!("{}: device {device} has roofs already", table.place()));
+            continue;
+        }
         devices.push(device);
         for (at, column) in columns.iter().enumerate() {
             put(&table, at, column, device, import)?;

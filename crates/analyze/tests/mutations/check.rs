@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use proftool_analyze::import;
 use proftool_analyze::importers::Importer;
+use proftool_analyze::raw::Source;
+use proftool_analyze::{Error, import};
 use proftool_trace::frame::{self, Tables};
 use proftool_trace::table::{DataType, Table};
 use proftool_trace::tables;
@@ -13,11 +15,28 @@ use proftool_trace::tables;
 const FARTHEST_NS: i64 = 1 << 61;
 const LONGEST_NS: i64 = 1 << 53;
 
-/// Imports `path` by that importer. `Ok` says whether it gave tables, `Err` which promise was broken.
+/// Importers that hand the file to its profiler's own program: what they read themselves is its first bytes.
+pub(crate) const OUTSIDE: &[&str] = &["ncu_report", "nsys_report"];
+
+/// Imports `path` by that importer. `Ok` says whether it gave tables (of an importer that runs an outside program:
+/// whether it claims the file), `Err` which promise was broken.
 pub(crate) fn import(importer: &'static Importer, path: &Path) -> Result<bool, String> {
+    if OUTSIDE.contains(&importer.name) {
+        let source = Source::open(path, &Arc::default());
+        return Ok(source.is_ok_and(|source| (importer.sniff)(&source.head())));
+    }
     match import::with(importer, path) {
         Ok((_, tables)) => whole(&tables).map(|()| true),
         Err(error) => clear(&error.to_string(), path).map(|()| false),
+    }
+}
+
+/// Finds what `path` holds by its content, as `proftool import` does: at most one importer claims it.
+pub(crate) fn claim(path: &Path) -> Result<(), String> {
+    match import::find(path, &Arc::default()) {
+        Ok(_) => Ok(()),
+        Err(error @ Error::AmbiguousFormat { .. }) => Err(error.to_string()),
+        Err(error) => clear(&error.to_string(), path),
     }
 }
 

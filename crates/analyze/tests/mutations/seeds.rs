@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use proftool_analyze::import;
 use proftool_analyze::importers::{IMPORTERS, Importer};
-use proftool_analyze::raw::{Progress, Source};
+use proftool_analyze::raw::Source;
 
+use crate::check::OUTSIDE;
 use crate::input::{self, Input};
 use crate::{shrink, sqlite, written};
-
-/// Importers that hand the file to its profiler's own program: what they read themselves is its first bytes.
-pub(crate) const OUTSIDE: &[&str] = &["ncu_report", "nsys_report"];
 
 /// Seeds of one importer.
 const SEEDS: usize = 5;
@@ -101,7 +99,7 @@ fn claimant(path: &Path) -> Option<&'static str> {
     if fs::metadata(path).ok()?.len() > LARGEST_FILE {
         return None;
     }
-    let source = Source::open(path, &Arc::new(Progress::default())).ok()?;
+    let source = Source::open(path, &Arc::default()).ok()?;
     IMPORTERS.iter().find(|importer| (importer.sniff)(&source.head())).map(|importer| importer.name)
 }
 
@@ -126,7 +124,7 @@ fn head(path: &Path) -> Option<Input> {
 }
 
 fn unpacked(path: &Path) -> Option<Vec<u8>> {
-    Source::open(path, &Arc::new(Progress::default())).ok()?.read_to_vec().ok()
+    Source::open(path, &Arc::default()).ok()?.read_to_vec().ok()
 }
 
 fn small(bytes: Vec<u8>) -> Option<Vec<u8>> {

@@ -46,8 +46,50 @@ the program's own output, with a comma
 \"1\",\"4242\",\"app\",\"127.0.0.1\",\"gemm(float *, int)\",\"1\",\"7\",\"(128, 1, 1)\",\"(8, 1, 1)\",\"0\",\"9.0\",\"\",\"n/a\",\"3\",\"1e-3\",\"32\",\"NVIDIA H100\"
 ";
 
+/// A log of enough requests that one bad one is left out and does not fail the import.
+fn long(head: &str, line: impl Fn(usize) -> String) -> Input {
+    Input::File((head.to_owned() + &(0..120).map(line).collect::<String>()).into_bytes())
+}
+
+fn long_csv() -> Input {
+    let statuses = ["ok,", "rejected,queue full", "failed,", "aborted,late"];
+    long(
+        "request_id,arrival_s,ttft_us,e2e_latency_ms,input_tokens,output_tokens,cached_tokens,tier,status,error\n",
+        |n| format!("r{n},{}.25,{}.5,{}.125,{n},{},7,gold,{}\n", n * 3, n * 1000, n * 2, n % 9, statuses[n % 4]),
+    )
+}
+
+fn long_jsonl() -> Input {
+    long("", |n| {
+        format!("{{\"arrival_ms\": {n}.5, \"token_times_ms\": [{n}.5, {n}.75, {}], \"prompt_tokens\": {n}}}\n", n + 1)
+    })
+}
+
+fn long_vllm() -> Input {
+    let list = |item: fn(usize) -> String| (0..120).map(item).collect::<Vec<_>>().join(", ");
+    let (lens, ttfts) = (list(|n| n.to_string()), list(|n| format!("0.{n}")));
+    let itls = list(|n| format!("[0.0{n}, 0.5]"));
+    let (starts, errors) = (list(|n| format!("{n}.125")), list(|_| "\"\"".to_owned()));
+    let text = format!(
+        "{{\"backend\": \"openai\", \"duration\": 9.5, \"completed\": 120, \"input_lens\": [{lens}], \"output_lens\": [{lens}], \
+         \"ttfts\": [{ttfts}], \"itls\": [{itls}], \"start_times\": [{starts}], \"errors\": [{errors}]}}"
+    );
+    Input::File(text.into_bytes())
+}
+
 /// Seeds of that importer.
 pub(crate) fn of(importer: &str) -> Vec<Input> {
+    let mut seeds = short(importer);
+    match importer {
+        "requests_csv" => seeds.push(long_csv()),
+        "requests_jsonl" => seeds.push(long_jsonl()),
+        "vllm_bench" => seeds.push(long_vllm()),
+        _ => {}
+    }
+    seeds
+}
+
+fn short(importer: &str) -> Vec<Input> {
     let texts: &[&str] = match importer {
         "genai_perf" => &[AIPERF],
         "ncu_csv" => &[WIDE],

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Place, Ran, ran, shared_data};
+use super::support::{Place, Ran, copy_folder, ran, shared_data};
 
 /// A folder with the binary, the folder in which it makes temporary files, and what it is given.
 struct Given {
@@ -380,6 +380,22 @@ fn a_half_exported_database_is_damage() {
     given.write("hot.sqlite-journal", &journal);
     given.refused("hot.sqlite", &["its writer was stopped", "export again"]);
     assert_eq!(fs::read(given.path("hot.sqlite-journal")).expect("it is still there"), journal, "import only reads");
+}
+
+#[test]
+fn damaged_files_of_an_export_folder_are_named_and_no_panic_is_printed() {
+    let Some(data) = shared_data() else { return };
+    let (given, name) = (Given::new(), "CUPTI_ACTIVITY_KIND_KERNEL.parquet");
+    copy_folder(&data.join("nsys/gh200_jacobi.parquetdir"), &given.path("export"));
+    let whole = fs::read(given.path("export").join(name)).expect("the file can be read");
+    let mut pages = whole.clone();
+    for byte in pages.iter_mut().skip(64).step_by(7).take(5000) {
+        *byte ^= 0x15;
+    }
+    for damaged in [&whole[..whole.len() / 2], &whole[whole.len() / 2..], &pages, b"PAR1", b"hello"] {
+        given.write(&format!("export/{name}"), damaged);
+        given.is_refusal(&given.import("export"), name, &["damaged at", "export it again"]);
+    }
 }
 
 #[test]
