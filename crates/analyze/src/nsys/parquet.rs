@@ -88,6 +88,11 @@ impl Export for Parquet<'_> {
             });
             let (values, rows) =
                 values.map_err(|reason| self.source.damaged(format!("{name}.parquet"), reason, EXPORT_AGAIN))?;
+            // Its own count decides how often the file is read, and a damaged one may be anything.
+            if rows == 0 {
+                let reason = format!("it has {number} rows and states {}", table.rows);
+                return Err(self.source.damaged(format!("{name}.parquet"), reason, EXPORT_AGAIN));
+            }
             for row in 0..rows {
                 let mut cells = [Cell::Null; MOST_COLUMNS];
                 for (cell, values) in cells.iter_mut().zip(&values) {
@@ -180,5 +185,26 @@ mod tests {
             refused += 1;
         }
         assert!(refused > 10, "{refused}");
+    }
+
+    #[test]
+    fn a_file_that_states_more_rows_than_it_has_ends() {
+        let Some(real) = shared_data("nsys/gh200_jacobi.parquetdir/CUPTI_ACTIVITY_KIND_MEMSET.parquet") else { return };
+        let whole = std::fs::read(real).unwrap();
+        let (body, tail) = whole.split_at(whole.len() - 8);
+        let (body, footer) = body.split_at(body.len() - u32::from_le_bytes(tail[..4].try_into().unwrap()) as usize);
+        // The count of rows in the footer: a field of 64 bits, 1002 in zigzag, before the list of row groups.
+        let at = footer.windows(5).position(|window| window == [0x16, 0xd4, 0x0f, 0x19, 0x1c]).unwrap();
+        let many = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20];
+        let footer = [&footer[..=at], &many, &footer[at + 3..]].concat();
+        let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+        let folder = tempfile::tempdir().unwrap();
+        let name = "CUPTI_ACTIVITY_KIND_MEMSET";
+        let damaged = [body, &footer, &length, b"PAR1"].concat();
+        std::fs::write(folder.path().join(format!("{name}.parquet")), damaged).unwrap();
+        let source = Source::open(folder.path(), &Arc::new(Progress::default())).unwrap();
+        let export = Parquet::open(&source).unwrap();
+        let error = export.scan(name, &["start"], &mut |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("it has 1002 rows and states 1152921504606846976"), "{error}");
     }
 }

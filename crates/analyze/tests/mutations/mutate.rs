@@ -86,10 +86,11 @@ pub(crate) fn mutated(seed: &Input, other: &Input, random: &mut Random) -> Input
 }
 
 fn file(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {
-    if seed.starts_with(sqlite::MAGIC) && !random.once_in(3) {
-        if let Some(bytes) = sqlite::mutated(seed, random) {
-            return bytes;
-        }
+    if seed.starts_with(sqlite::MAGIC)
+        && !random.once_in(3)
+        && let Some(bytes) = sqlite::mutated(seed, random)
+    {
+        return bytes;
     }
     let mut bytes = seed.to_owned();
     for _ in 0..=random.length(6) {

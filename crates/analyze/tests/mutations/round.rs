@@ -18,7 +18,7 @@ use crate::{check, memory, mutate};
 /// Bytes that an import may hold at most, whatever the file: windows, batches and frames of small inputs.
 const MEMORY: usize = 192 << 20;
 /// An import that takes longer than this hangs; even the slowest of a debug build takes a hundredth of it.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_mins(2);
 
 /// When a round ends.
 #[derive(Clone, Copy)]

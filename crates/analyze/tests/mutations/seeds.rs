@@ -53,7 +53,7 @@ pub(crate) fn all() -> Option<Vec<Seeded>> {
                 let paths = claimed.iter().filter(|(name, _)| *name == importer.name).map(|(_, path)| path.as_path());
                 let outside = OUTSIDE.contains(&importer.name);
                 let seed = |path: &Path| if outside { head(path) } else { seed(path) };
-                let found = spread(paths.collect()).into_iter().take(SEEDS * 3).filter_map(seed);
+                let found = spread(&paths.collect::<Vec<_>>()).into_iter().take(SEEDS * 3).filter_map(seed);
                 Seeded { importer, seeds: chosen(importer, written::of(importer.name).into_iter().chain(found)) }
             })
             .collect(),
@@ -70,9 +70,9 @@ fn chosen(importer: &'static Importer, candidates: impl Iterator<Item = Input>) 
     for seed in candidates {
         let whole = seed.write(place.path()).is_ok_and(|path| import::with(importer, &path).is_ok());
         if whole {
-            read.push(seed)
+            read.push(seed);
         } else {
-            refused.push(seed)
+            refused.push(seed);
         }
         if read.len() == SEEDS {
             break;
@@ -104,7 +104,7 @@ fn claimant(path: &Path) -> Option<&'static str> {
 }
 
 /// The smallest file of each folder first, so that versions and tools mix.
-fn spread(paths: Vec<&Path>) -> Vec<&Path> {
+fn spread<'p>(paths: &[&'p Path]) -> Vec<&'p Path> {
     let repeated = |at: usize| paths[..at].iter().filter(|other| other.parent() == paths[at].parent()).count();
     let mut order: Vec<(usize, usize)> = (0..paths.len()).map(|at| (repeated(at), at)).collect();
     order.sort_unstable();
