@@ -1,10 +1,13 @@
 //! What the hardware is and what it can reach: the probe of this machine, and the limits of known devices as data.
 //!
 //! - [`probe()`] reads processor, caches, memory and system; [`hardware_key`] makes the slug that names them.
-//! - [`all`] and [`find`] give the specs, one TOML file a device under `specs/`; [`datasheet`] scales one to a clock.
+//! - [`all`] and [`find`] give the specs of processors, one TOML file a device under `specs/`; [`datasheet`] scales one to a
+//!   clock.
+//! - [`gpu`] does the same for GPUs.
 
 mod arch;
 mod caches;
+pub mod gpu;
 mod key;
 mod probe;
 mod quota;

@@ -161,7 +161,9 @@ mod tests {
     #[test]
     fn the_list_is_the_folder_and_every_file_parses_under_its_name() {
         let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/specs")).unwrap();
-        let files: BTreeSet<String> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        // The folder `gpu` has a list and a test of its own.
+        let files: BTreeSet<String> = names.filter(|name| name != "gpu").collect();
         assert_eq!(files, FILES.iter().map(|(stem, _)| format!("{stem}.toml")).collect());
         for (stem, text) in FILES {
             let spec: Spec = toml::from_str(text).unwrap_or_else(|error| panic!("{stem}: {error}"));
