@@ -220,7 +220,18 @@ pub fn read(table: &Table, folder: &Path) -> Result<DataFrame, Error> {
     }
     let frame = known_columns(table, read_any(&path)?);
     check(table, &frame).map_err(at(&path))?;
-    Ok(frame)
+    Ok(without_null_rows(frame))
+}
+
+/// The frame with each column of nothing but nulls as a single value: of a million activities such columns would take a
+/// hundred megabytes.
+fn without_null_rows(frame: DataFrame) -> DataFrame {
+    let height = frame.height();
+    let columns = frame.columns().iter().map(|column| {
+        let empty = height > 0 && column.null_count() == height;
+        if empty { Column::full_null(column.name().clone(), height, column.dtype()) } else { column.clone() }
+    });
+    DataFrame::new(height, columns.collect()).unwrap_or(frame)
 }
 
 /// The columns of the table, in its order: a newer minor version may have added others. Where one is missing the frame
@@ -267,6 +278,50 @@ pub fn read_groups(
     Ok(())
 }
 
+/// A table's file whose metadata was read once, for reading pieces of it.
+struct Pieces<'a> {
+    table: &'a Table,
+    path: &'a Path,
+    metadata: polars::prelude::FileMetadataRef,
+    rows: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn open(table: &'a Table, path: &'a Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| Error::io("cannot read", path, error))?;
+        let damaged = |error: polars::prelude::PolarsError| at(path)(mismatch(table, error.to_string()));
+        let mut reader = ParquetReader::new(file);
+        let metadata = reader.get_metadata().map_err(damaged)?.clone();
+        let rows = metadata.num_rows;
+        Ok(Self { table, path, metadata, rows })
+    }
+
+    /// The rows from `first` on, of those columns, each of the type that the table states.
+    fn read(&self, first: usize, columns: &[&str]) -> Result<DataFrame, Error> {
+        let damaged = |reason: String| at(self.path)(mismatch(self.table, reason));
+        let file = File::open(self.path).map_err(|error| Error::io("cannot read", self.path, error))?;
+        let mut reader = ParquetReader::new(file)
+            .with_slice(Some((first, PIECE_ROWS)))
+            .with_columns(Some(columns.iter().map(|name| (*name).to_owned()).collect()));
+        reader.set_metadata(self.metadata.clone());
+        let piece = reader.finish().map_err(|error| damaged(error.to_string()))?;
+        // A footer that states more rows than there are would otherwise end the table early, unnoticed.
+        if piece.height() != PIECE_ROWS.min(self.rows - first) {
+            return Err(damaged(format!("it ends at row {}, its footer states {}", first + piece.height(), self.rows)));
+        }
+        for column in piece.columns() {
+            let stated = self.table.columns.iter().find(|stated| stated.name == column.name().as_str());
+            if !stated.is_some_and(|stated| *column.dtype() == polars_type(stated.dtype)) {
+                return Err(damaged(format!("{} is {}", column.name(), column.dtype())));
+            }
+            if stated.is_some_and(|stated| !stated.nullable) && column.null_count() > 0 {
+                return Err(damaged(format!("{} is null in {} rows", column.name(), column.null_count())));
+            }
+        }
+        Ok(piece)
+    }
+}
+
 /// The frame with `pass` in every row of its column `pass`.
 ///
 /// # Errors
@@ -283,15 +338,26 @@ pub fn with_pass(mut frame: DataFrame, pass: &str) -> Result<DataFrame, Error> {
     Ok(frame)
 }
 
+/// Tables that [`Tables::read`] leaves on disk: one counter page can hold more values than fit in memory.
+const STREAMED: &[&Table] = &[&tables::COUNTERS];
+
+/// Rows of a streamed table that are in memory at a time: a row group as the sink writes it. Larger pieces take memory
+/// that the allocator hands back and asks for again each time.
+const PIECE_ROWS: usize = 1 << 17;
+
 /// The canonical tables of one artifact, each checked against its schema. A table that was not written is empty.
+///
+/// The table `counters` of an artifact stays on disk: [`Tables::get`] returns it empty, [`Tables::pieces`] reads it.
 #[derive(Clone, Debug)]
 pub struct Tables {
     frames: BTreeMap<&'static str, DataFrame>,
+    on_disk: BTreeMap<&'static str, PathBuf>,
 }
 
 impl Default for Tables {
     fn default() -> Self {
-        Self { frames: tables::ALL.iter().map(|table| (table.name, empty(table))).collect() }
+        let frames = tables::ALL.iter().map(|table| (table.name, empty(table))).collect();
+        Self { frames, on_disk: BTreeMap::new() }
     }
 }
 
@@ -306,17 +372,49 @@ impl Tables {
         for stated in &artifact.manifest.tables {
             // A table that this version does not know was added by a newer minor version.
             let Some(table) = tables::find(&stated.name) else { continue };
-            let frame = read(table, &folder)?;
-            if frame.height() as u64 != stated.rows {
-                let reason = format!("it holds {} rows, the manifest states {}", frame.height(), stated.rows);
-                return Err(at(&folder.join(format!("{}.parquet", table.name)))(mismatch(table, reason)));
+            let path = folder.join(format!("{}.parquet", table.name));
+            let streamed = STREAMED.iter().any(|other| other.name == table.name) && path.exists();
+            let rows = if streamed {
+                all.on_disk.insert(table.name, path.clone());
+                Pieces::open(table, &path)?.rows
+            } else {
+                let frame = read(table, &folder)?;
+                let rows = frame.height();
+                all.frames.insert(table.name, frame);
+                rows
+            };
+            if rows as u64 != stated.rows {
+                let reason = format!("it holds {rows} rows, the manifest states {}", stated.rows);
+                return Err(at(&path)(mismatch(table, reason)));
             }
-            all.frames.insert(table.name, frame);
         }
         Ok(all)
     }
 
-    /// Writes every table that has rows; returns name and row count of each.
+    /// Hands those columns of a table to `take`, in the order of the rows, in pieces of bounded size.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] when the file is damaged or lacks a column, [`Error::Io`] when it cannot be opened, and what
+    /// `take` returns.
+    pub fn pieces<E: From<Error>>(
+        &self,
+        table: &Table,
+        columns: &[&str],
+        mut take: impl FnMut(&DataFrame) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(path) = self.on_disk.get(table.name) else {
+            let chosen = self.get(table).select(columns.iter().copied());
+            return take(&chosen.map_err(|error| mismatch(table, error.to_string()))?);
+        };
+        let pieces = Pieces::open(table, path)?;
+        for first in (0..pieces.rows).step_by(PIECE_ROWS) {
+            take(&pieces.read(first, columns)?)?;
+        }
+        Ok(())
+    }
+
+    /// Writes every table in memory that has rows; returns name and row count of each. Tables that were left on disk are
+    /// not written again.
     ///
     /// # Errors
     /// As [`write()`].
@@ -343,6 +441,7 @@ impl Tables {
     /// [`Error::Schema`] when the frame is not of the table.
     pub fn set(&mut self, table: &'static Table, frame: DataFrame) -> Result<(), Error> {
         check(table, &frame)?;
+        self.on_disk.remove(table.name);
         self.frames.insert(table.name, frame);
         Ok(())
     }
@@ -418,6 +517,40 @@ mod tests {
         let mut frame = build(&tables::QUEUES, queues()).expect("a frame");
         frame.with_column(int_column("added_later", [Some(1)])).expect("a column can be added");
         assert_eq!(known_columns(&tables::QUEUES, frame), build(&tables::QUEUES, queues()).expect("a frame"));
+    }
+
+    #[test]
+    fn pieces_of_a_table_in_memory_and_on_disk_are_its_rows() {
+        let rows = PIECE_ROWS + 3;
+        let numbers = || (0..rows as i64).map(Some);
+        let columns = vec![
+            text_column("pass", std::iter::repeat_n(Some("ncu"), rows)),
+            int_column("rank", std::iter::repeat_n(Some(0), rows)),
+            int_column("launch", numbers()),
+            int_column("def", std::iter::repeat_n(Some(1), rows)),
+            float_column("value", numbers().map(|number| number.map(|number| number as f64))),
+        ];
+        let mut in_memory = Tables::default();
+        in_memory.set(&tables::COUNTERS, build(&tables::COUNTERS, columns).expect("a frame")).expect("of the table");
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let path = write(&tables::COUNTERS, in_memory.get(&tables::COUNTERS), place.path()).expect("written");
+        let on_disk = Tables { on_disk: [(tables::COUNTERS.name, path)].into(), ..Tables::default() };
+        for (tables, pieces) in [(&in_memory, 1), (&on_disk, 2)] {
+            let (mut seen, mut next) = (0, 0);
+            tables
+                .pieces(&crate::tables::COUNTERS, &["launch", "value"], |piece| {
+                    for launch in ints(piece, "launch")? {
+                        assert_eq!(launch, Some(next));
+                        next += 1;
+                    }
+                    seen += 1;
+                    Ok::<(), Error>(())
+                })
+                .expect("it can be read");
+            assert_eq!((seen, next), (pieces, rows as i64));
+        }
+        let unknown = on_disk.pieces(&tables::COUNTERS, &["unknown"], |_| Ok::<(), Error>(()));
+        assert!(unknown.expect_err("no such column").to_string().contains("counters.parquet"));
     }
 
     #[test]
