@@ -3,7 +3,7 @@
 //! t_math = sum of F_p / P_p over the precisions (the units share the issue slots of a kernel, so the times add: as
 //! Proton does); t_mem = max of Q_l / B_l over the levels; t_comm = wire bytes / link. The bound is the largest.
 
-use crate::{Counts, Level, Precision, Roofs};
+use crate::{Counts, Level, Precision, Roofs, Source};
 
 /// What limits a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,8 +42,18 @@ pub struct Bound {
     pub memory_ns: Option<(f64, Level)>,
     /// t_comm.
     pub link_ns: Option<f64>,
-    /// Whether some FLOP or bytes had no roof, so that the true bound may be larger.
+    /// Whether some FLOP or bytes had no roof or were not counted, so that the true bound may be larger.
     pub partial: bool,
+}
+
+/// Whether counters left out arithmetic that a kernel may have done, or the bytes of the memory.
+fn is_incomplete(counts: &Counts) -> bool {
+    if counts.wire_bytes.is_some() {
+        return false;
+    }
+    let arithmetic = !counts.flop_known && (!counts.flop.is_empty() || counts.bytes_source == Some(Source::Counter));
+    let memory = counts.bytes_of(Level::Dram).is_none() && counts.flop_source == Some(Source::Counter);
+    arithmetic || memory
 }
 
 /// The bound of a launch; `None` where nothing that it did has a roof.
@@ -73,6 +83,7 @@ pub fn bound(counts: &Counts, roofs: &Roofs) -> Option<Bound> {
     }
     let link = counts.wire_bytes.zip(roofs.link.as_ref()).map(|(bytes, roof)| bytes * 1e9 / roof.value);
     partial |= counts.wire_bytes.is_some() && roofs.link.is_none();
+    partial |= is_incomplete(counts);
     // A kernel that was counted and did nothing has a bound of zero, as long as something could have bounded it.
     if math.is_none() && counts.flop_known && counts.flop.is_empty() && !roofs.compute.is_empty() {
         math = Some(0.0);
@@ -121,6 +132,7 @@ mod tests {
         let counts = Counts {
             flop: vec![flop(Precision::F32, 2e6), flop(Precision::MatrixBf16, 4e6)],
             bytes: vec![Traffic { level: Level::Dram, bytes: 1e5 }, Traffic { level: Level::L2, bytes: 1e6 }],
+            flop_known: true,
             ..Counts::default()
         };
         let bound = bound(&counts, &roofs()).unwrap();
@@ -144,6 +156,20 @@ mod tests {
             Counts { flop_known: true, bytes: vec![Traffic { level: Level::Dram, bytes: 0.0 }], ..Counts::default() };
         let bound = bound(&counts, &roofs()).unwrap();
         assert_eq!((bound.ns, bound.limiter), (0.0, Limiter::Memory(Level::Dram)));
+    }
+
+    #[test]
+    fn what_was_not_counted_makes_the_bound_partial() {
+        let bytes = vec![Traffic { level: Level::Dram, bytes: 100.0 }];
+        let counted = |flop_known, flop: Vec<Flop>, bytes: Vec<Traffic>| {
+            let (flop_source, bytes_source) = (Some(Source::Counter), Some(Source::Counter));
+            let counts = Counts { flop, flop_known, bytes, flop_source, bytes_source, ..Counts::default() };
+            bound(&counts, &roofs()).unwrap().partial
+        };
+        assert!(!counted(true, vec![flop(Precision::F32, 1e3)], bytes.clone()));
+        assert!(counted(false, vec![flop(Precision::F32, 1e3)], bytes.clone()), "a lower bound of the FLOP");
+        assert!(counted(false, Vec::new(), bytes), "FLOP were not counted");
+        assert!(counted(true, vec![flop(Precision::F32, 1e3)], Vec::new()), "bytes were not counted");
     }
 
     #[test]

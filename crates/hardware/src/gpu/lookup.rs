@@ -22,11 +22,57 @@ pub struct Probed<'a> {
 pub struct Match {
     /// The spec.
     pub spec: &'static GpuSpec,
-    /// What it was found by: `probed name`, `name`, or `architecture and SM count`.
+    /// What it was found by: `probed name`, `name`, `architecture and SM count`, or `architecture`.
     pub by: &'static str,
-    /// What speaks against it: other units or memory than the spec states, or a name that no spec has. The peaks are those
-    /// of the whole part that the spec describes; the caller decides whether to use them, and must show this.
+    /// How much of the part that the spec describes the device is.
+    pub part: Part,
+    /// What speaks against it: other units or memory than the spec states, or no name at all. It must be shown.
     pub note: Option<String>,
+}
+
+/// How much of the part that a spec describes a device is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, as far as is known.
+    #[default]
+    Whole,
+    /// So many of its units: fewer were sold under the name. What does not belong to one unit may differ as well.
+    Units(u32),
+    /// A MIG slice of so many units, where they are known. Its share of the memory and of L2 is not known.
+    Slice(Option<u32>),
+}
+
+impl Part {
+    /// What of a number that grows with the units the part has, 0 to 1; none where that is not known.
+    pub fn share(self, spec: &GpuSpec) -> Option<f64> {
+        match self {
+            Self::Whole => Some(1.0),
+            Self::Units(units) | Self::Slice(Some(units)) => {
+                Some(f64::from(units) / f64::from(spec.units.value.max(1)))
+            }
+            Self::Slice(None) => None,
+        }
+    }
+
+    /// `16 of 132 SM`; none for the whole part and where the units are not known.
+    pub fn words(self, spec: &GpuSpec) -> Option<String> {
+        match self {
+            Self::Units(units) | Self::Slice(Some(units)) if units < spec.units.value => {
+                Some(format!("{units} of {} {}", spec.units.value, spec.units.unit))
+            }
+            _ => None,
+        }
+    }
+
+    fn of(spec: &GpuSpec, probed: &Probed<'_>) -> Self {
+        let units = probed.sm_count.and_then(|units| u32::try_from(units).ok()).filter(|units| *units > 0);
+        let units = units.filter(|units| *units <= spec.units.value);
+        match units {
+            _ if words(probed.name).any(|word| word == "mig") => Self::Slice(units),
+            Some(units) if units < spec.units.value => Self::Units(units),
+            _ => Self::Whole,
+        }
+    }
 }
 
 /// The spec of that slug or alias, in any case and with any punctuation.
@@ -37,19 +83,55 @@ pub fn find(text: &str) -> Option<&'static GpuSpec> {
     slug.or_else(|| all().iter().find(|spec| spec.aliases.iter().any(is)))
 }
 
-/// The spec of a probed device: by the name that drivers report, else by slug or alias, else by architecture, units and
-/// memory where these leave one spec.
+/// The spec of a probed device: by the name that drivers report, else by slug or alias. A device without a name
+/// ([`is_placeholder`]) is found by architecture, units and memory where these leave one spec. One whose name no spec has is
+/// another product, whatever its shape: the A40 has the units of the RTX A6000 and other clocks, so it finds nothing.
 pub fn matching(probed: &Probed<'_>) -> Option<Match> {
     let name = key(probed.name);
     let reported = all().iter().find(|spec| !name.is_empty() && spec.probed.iter().any(|known| key(known) == name));
     let named = reported.map(|spec| (spec, "probed name")).or_else(|| find(probed.name).map(|spec| (spec, "name")));
     if let Some((spec, by)) = named {
-        return Some(Match { spec, by, note: contradiction(spec, probed) });
+        return Some(Match { spec, by, part: Part::of(spec, probed), note: contradiction(spec, probed) });
     }
-    let spec = by_shape(probed)?;
-    let note = format!("no spec is named {:?}; {} has the same architecture and units", short(probed.name), spec.slug);
-    let note = (!name.is_empty() && !name.starts_with("gfx")).then_some(note);
-    Some(Match { spec, by: "architecture and SM count", note })
+    if !is_placeholder(probed.name) {
+        return None;
+    }
+    if let Some(spec) = by_shape(probed) {
+        return Some(Match { spec, by: "architecture and SM count", part: Part::Whole, note: None });
+    }
+    let spec = by_arch(probed)?;
+    let note = format!("the device has no name; {} is the only one of {}", spec.slug, spec.arch);
+    Some(Match { spec, by: "architecture", part: Part::Whole, note: Some(note) })
+}
+
+/// The spec that is most like a device which has none: of the same architecture and units, else of a close name. For a hint;
+/// its numbers are those of another product.
+pub fn closest(probed: &Probed<'_>) -> Option<&'static GpuSpec> {
+    let slug = || suggest(probed.name).first().and_then(|slug| find(slug));
+    by_shape(probed).or_else(|| by_arch(probed)).or_else(slug)
+}
+
+/// Whether a name tells no product: what importers write for a device that its file does not name, a bare number or
+/// architecture, the name of a family, and what drivers report for a product that they do not know.
+pub fn is_placeholder(name: &str) -> bool {
+    const GENERIC: &[&str] =
+        &["cuda", "hip", "rocm", "gpu", "device", "graphics", "radeon", "generic", "mi200", "mi300", "mi350"];
+    let key = key(name);
+    let first = key.split('-').next().unwrap_or_default();
+    let number = |word: &str| word.len() <= 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+    ["unknown", "unnamed", "sm"].contains(&first)
+        || first.starts_with("gfx")
+        || key.split('-').all(|word| GENERIC.contains(&word) || number(word))
+}
+
+/// Architectures that one product only has, so that it is known by them alone. `sm_75` is not among them: the T4 is one of
+/// many, though no other has a spec.
+const ONE_PRODUCT: &[&str] = &["sm_121", "gfx908"];
+
+/// The only product of that architecture, where nothing else of the probe speaks against it.
+fn by_arch(probed: &Probed<'_>) -> Option<&'static GpuSpec> {
+    let arch = ONE_PRODUCT.iter().find(|arch| plain_arch(probed.arch.unwrap_or_default()) == **arch)?;
+    all().iter().find(|spec| spec.arch == **arch && contradiction(spec, probed).is_none())
 }
 
 /// The only spec of that architecture, unit count and memory.
@@ -60,7 +142,7 @@ fn by_shape(probed: &Probed<'_>) -> Option<&'static GpuSpec> {
     if let Some(bytes) = probed.memory_bytes {
         candidates.retain(|spec| has_memory(spec, bytes));
     }
-    if candidates.len() > 1 && !probed.name.is_empty() {
+    if candidates.len() > 1 && !is_placeholder(probed.name) {
         let pcie = key(probed.name).contains("pcie");
         candidates.retain(|spec| spec.slug.contains("pcie") == pcie);
     }
@@ -78,7 +160,11 @@ fn contradiction(spec: &GpuSpec, probed: &Probed<'_>) -> Option<String> {
     }
     if let Some(units) = probed.sm_count.filter(|units| *units != i64::from(spec.units.value)) {
         let (stated, unit) = (spec.units.value, &spec.units.unit);
-        parts.push(format!("the device has {units} {unit}s, the spec {stated}: a MIG slice or another variant"));
+        let is = if words(probed.name).any(|word| word == "mig") { "a MIG slice" } else { "another variant" };
+        parts.push(format!("the device has {units} {unit}s, the spec {stated}: {is}"));
+    }
+    if let Part::Slice(None) = Part::of(spec, probed) {
+        parts.push("a MIG slice of unknown size".to_owned());
     }
     if let Some(bytes) = probed.memory_bytes.filter(|bytes| !has_memory(spec, *bytes)) {
         let stated = spec.bytes("memory").unwrap_or_default();
@@ -95,17 +181,22 @@ fn has_memory(spec: &GpuSpec, bytes: i64) -> bool {
 }
 
 /// `gfx942` of `gfx942:sramecc+:xnack-`, `sm_90` of `sm_90a`.
-fn plain_arch(arch: &str) -> &str {
+pub(super) fn plain_arch(arch: &str) -> &str {
     let arch = arch.split(':').next().unwrap_or(arch);
     if arch.starts_with("sm_") { arch.trim_end_matches(['a', 'f']) } else { arch }
 }
 
 /// Lower-case words without the maker's, joined by dashes; a MIG profile at the end is left out.
 fn key(name: &str) -> String {
-    let name = short(name).to_ascii_lowercase();
-    let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let words = words.take_while(|word| *word != "mig");
-    words.filter(|word| !["nvidia", "amd", "tesla", "instinct"].contains(word)).collect::<Vec<_>>().join("-")
+    let words: Vec<String> = words(name).take_while(|word| word != "mig").collect();
+    let own = words.iter().map(String::as_str).filter(|word| !["nvidia", "amd", "tesla", "instinct"].contains(word));
+    own.collect::<Vec<_>>().join("-")
+}
+
+/// Lower-case words of letters and digits.
+fn words(name: &str) -> impl Iterator<Item = String> {
+    let words = short(name).split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase)
 }
 
 /// At most the first 64 characters: no name is longer.

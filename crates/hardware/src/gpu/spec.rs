@@ -8,7 +8,8 @@ use serde::Deserialize;
 ///
 /// In each row `source` is a key of [`GpuSpec::sources`], `confidence` is `documented` (the vendor states it, or its driver
 /// reports it), `secondary` (measured or printed by others), `derived` (made from other numbers) or `uncertain`, and
-/// `disputed` is what the other sources say.
+/// `disputed` is what the other sources say where they differ by more than half a percent. What they only round, and what
+/// no source states otherwise, is a `remark`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct GpuSpec {
@@ -58,6 +59,8 @@ pub struct Units {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// A clock that a peak assumes.
@@ -74,6 +77,8 @@ pub struct Clock {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// Size of a memory or cache.
@@ -94,6 +99,8 @@ pub struct Size {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// An arithmetic peak.
@@ -122,6 +129,8 @@ pub struct Compute {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// A bandwidth: of DRAM from bus and rate, of a cache from units, bytes a cycle and clock.
@@ -150,6 +159,8 @@ pub struct Bandwidth {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// The peak of issued warp (wavefront) instructions: the compute roof of the instruction roofline (Ding and Williams).
@@ -172,6 +183,8 @@ pub struct Instructions {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// A link of the device, all its lanes together, in one direction.
@@ -194,6 +207,8 @@ pub struct Link {
     pub confidence: String,
     /// See [`GpuSpec`].
     pub disputed: Option<String>,
+    /// See [`GpuSpec`].
+    pub remark: Option<String>,
 }
 
 /// The peaks of a device at another clock.
@@ -208,6 +223,11 @@ pub struct AtClock<'a> {
 }
 
 impl GpuSpec {
+    /// Whether a probed architecture (`sm_90a`, `gfx942:sramecc+`) is that of the spec.
+    pub fn has_arch(&self, arch: &str) -> bool {
+        super::lookup::plain_arch(arch) == self.arch
+    }
+
     /// The peak of a precision, for example `matrix_bf16`.
     pub fn peak(&self, precision: &str, sparse: bool) -> Option<&Compute> {
         self.compute.iter().find(|row| row.precision == precision && row.sparse == sparse)

@@ -1,5 +1,6 @@
 //! Time and clocks of a launch, as the page states them.
 
+use super::Note;
 use super::page::{Page, in_roofline, in_speed_of_light};
 use super::sum::{Domain, Moment, value};
 
@@ -17,6 +18,8 @@ pub(super) struct Clock {
     times: Vec<Time>,
     cycles: [Vec<usize>; 4],
     per_second: [Vec<usize>; 4],
+    /// Cycles and cycles per second of the GPC, which are those of the SM, where the page states no better.
+    gpc: (Vec<usize>, Option<usize>),
 }
 
 /// Prefixes of a domain's cycle counters.
@@ -30,7 +33,7 @@ fn units(domain: Domain) -> &'static [&'static str] {
 }
 
 impl Clock {
-    pub(super) fn choose(page: &mut Page<'_>) -> Self {
+    pub(super) fn choose(page: &mut Page<'_>, notes: &mut Vec<Note>) -> Self {
         let mut clock = Self::default();
         for domain in Domain::ALL {
             for rollup in ["avg", "max"] {
@@ -51,7 +54,27 @@ impl Clock {
             clock.times.extend(cycles.zip(rate).map(|(cycles, rate)| Time::Cycles(cycles, rate)));
         }
         clock.shown(page);
+        clock.gpc(page, notes);
         clock
+    }
+
+    /// The clock of the GPC is the last resort: ncu's sections before 2021 show it as the frequency of the SM.
+    fn gpc(&mut self, page: &mut Page<'_>, notes: &mut Vec<Note>) {
+        let sm = Domain::Sm as usize;
+        let lacks = (self.times.is_empty(), self.cycles[sm].is_empty() && self.per_second[sm].is_empty());
+        for name in ["gpc__cycles_elapsed.avg", "gpc__cycles_elapsed.max"] {
+            self.gpc.0.extend(page.slot(name));
+        }
+        self.gpc.1 = page.slot("gpc__cycles_elapsed.avg.per_second");
+        let pairs = self.gpc.0.iter().copied().zip(std::iter::repeat_n(self.gpc.1, 2));
+        let times: Vec<Time> = pairs.filter_map(|(cycles, rate)| Some(Time::Cycles(cycles, rate?))).collect();
+        let used = (lacks.0 && !times.is_empty()) || (lacks.1 && (self.gpc.1.is_some() || !self.gpc.0.is_empty()));
+        self.times.extend(times);
+        if used {
+            let detail =
+                "cycles and clock of the SM are those of the GPC (gpc__cycles_elapsed): the page has no others";
+            notes.push(Note { code: "gpc-clock", detail: detail.to_owned() });
+        }
     }
 
     /// The display names of details pages. A chart's own frequency comes first: its points are products with it.
@@ -86,7 +109,20 @@ impl Clock {
             let derived = stated.zip(seconds).map(|(cycles, seconds)| cycles / seconds);
             moment.clock[domain] = moment.clock[domain].or(derived).filter(|clock| clock.is_finite());
         }
+        self.fill_from_gpc(values, &mut moment);
         moment
+    }
+
+    fn fill_from_gpc(&self, values: &[f64], moment: &mut Moment) {
+        let positive = |slot: usize| value(values, slot).filter(|value| *value > 0.0);
+        let sm = Domain::Sm as usize;
+        let cycles = self.gpc.0.iter().find_map(|slot| positive(*slot));
+        let rate = self.gpc.1.and_then(positive);
+        let derived = || cycles.zip(moment.seconds).map(|(cycles, seconds)| cycles / seconds);
+        let clock = moment.clock[sm].or(rate).or_else(derived).filter(|clock| clock.is_finite());
+        let derived = || clock.zip(moment.seconds).map(|(clock, seconds)| clock * seconds);
+        moment.cycles[sm] = moment.cycles[sm].or(cycles).or_else(derived).filter(|cycles| cycles.is_finite());
+        moment.clock[sm] = clock;
     }
 
     /// Whether the page states times.
@@ -103,7 +139,7 @@ mod tests {
     fn moment(metrics: &[(&str, f64)]) -> Moment {
         let defs = page(metrics);
         let mut page = Page::new(&defs);
-        let clock = Clock::choose(&mut page);
+        let clock = Clock::choose(&mut page, &mut Vec::new());
         let (slots, names) = page.finish();
         clock.moment(&values(metrics, names.len(), |def| slots.get(&def).copied()))
     }
@@ -127,5 +163,25 @@ mod tests {
             ("section:GPU Speed Of Light Throughput|SM Frequency", 1.5e9),
         ]);
         assert_eq!((found.cycles[0], found.clock[0]), (Some(3000.0), Some(1.5e9)));
+    }
+
+    #[test]
+    fn the_clock_of_the_gpc_is_the_last_resort_and_said() {
+        // 14100 cycles at 1.41 GHz are 10 us.
+        let gpc = [("gpc__cycles_elapsed.max", 14_100.0), ("gpc__cycles_elapsed.avg.per_second", 1.41e9)];
+        let found = moment(&gpc);
+        assert!((found.seconds.unwrap() / 1e-5 - 1.0).abs() < 1e-12);
+        assert_eq!((found.cycles[0], found.clock[0]), (Some(14_100.0), Some(1.41e9)));
+        assert!(super::super::tests::notes(&gpc, Some("sm_80")).contains(&"gpc-clock"));
+        // With a duration of 20 us the rate gives 28200 cycles, and cycles alone a rate of 0.705 GHz.
+        let found = moment(&[("gpu__time_duration.sum", 20_000.0), gpc[1]]);
+        assert!((found.cycles[0].unwrap() / 28_200.0 - 1.0).abs() < 1e-12);
+        let found = moment(&[("gpu__time_duration.sum", 20_000.0), gpc[0]]);
+        assert!((found.clock[0].unwrap() / 0.705e9 - 1.0).abs() < 1e-12);
+        // The SM's own comes first.
+        let own = [("sm__cycles_elapsed.avg", 10_000.0), ("sm__cycles_elapsed.avg.per_second", 1e9), gpc[0], gpc[1]];
+        let found = moment(&own);
+        assert_eq!((found.seconds, found.cycles[0], found.clock[0]), (Some(1e-5), Some(10_000.0), Some(1e9)));
+        assert!(!super::super::tests::notes(&own, Some("sm_80")).contains(&"gpc-clock"));
     }
 }

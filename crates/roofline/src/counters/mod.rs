@@ -8,8 +8,10 @@
 
 mod amd;
 mod bytes;
+mod check;
 mod clock;
 mod identifier;
+mod missing;
 mod page;
 mod peaks;
 mod sum;
@@ -29,14 +31,15 @@ use std::sync::Arc;
 
 use crate::{Counts, Flop, Level, Precision, Source, Traffic};
 use bytes::BytesPlan;
+use check::Check;
 use clock::Clock;
 pub use identifier::comparable;
 use identifier::identifier;
 use page::Page;
-use peaks::Peak;
+use peaks::{Peak, largest};
 use sum::{Domain, Moment, Term};
 use suspicion::Worst;
-pub use suspicion::{Suspicion, SuspicionKind};
+pub use suspicion::{Suspicion, SuspicionKind, gather};
 use tensor::Tensor;
 use vector::{FlopPlan, Vector};
 
@@ -97,8 +100,14 @@ pub struct Formulas {
     complete: [bool; 2],
     /// Where the page counts matrix instructions of AMD.
     matrix_instructions: Option<usize>,
+    /// Tensor instructions without FLOP.
+    rest: tensor_inst::Rest,
+    /// Bytes that the page counts twice.
+    check: Option<Check>,
     /// Tensor instructions (512 FLOP each) and thread instructions of half FMA that may be among them.
     hfma: Option<(Term, Term)>,
+    /// Writes of AMD's caches.
+    writes: Option<amd::Writes>,
     id: Option<Arc<str>>,
     notes: Vec<Note>,
 }
@@ -108,13 +117,15 @@ impl Formulas {
     /// architecture (`sm_90`, `gfx90a`).
     pub fn choose(defs: &[Def<'_>], tool_version: Option<&str>, arch: Option<&str>) -> Self {
         let mut page = Page::new(defs);
-        let clock = Clock::choose(&mut page);
+        let mut notes = Vec::new();
+        let clock = Clock::choose(&mut page, &mut notes);
         let of_rocm = defs.iter().any(|def| def.tool.is_some_and(|tool| tool.starts_with("rocprof")));
         let mut formulas = if of_rocm || amd::is_amd(&page, arch) {
             Self::of_amd(&mut page, clock, arch)
         } else {
             Self::of_nvidia(&mut page, clock, tool_version, arch)
         };
+        formulas.notes.append(&mut notes);
         formulas.percentages = page.percentages();
         (formulas.slots, formulas.metrics) = page.finish();
         formulas
@@ -134,7 +145,10 @@ impl Formulas {
             bandwidths: Vec::new(),
             complete: [false; 2],
             matrix_instructions: None,
+            rest: tensor_inst::Rest::default(),
+            check: None,
             hfma: None,
+            writes: None,
             id: None,
             notes: Vec::new(),
         }
@@ -144,7 +158,7 @@ impl Formulas {
         let mut formulas = Self::empty(clock);
         let notes = &mut formulas.notes;
         let (year, capability) = (version::year(tool_version), version::capability(arch));
-        unknowns(year, capability, notes);
+        missing::origin(year, capability, notes);
         let vector = vector::choose(page, year, capability, notes);
         let tensor = tensor::choose(page, capability, notes);
         let mut instructions = tensor_inst::Instructions::default();
@@ -152,6 +166,7 @@ impl Formulas {
             instructions = tensor_inst::choose(page, capability, &vector, notes);
         }
         formulas.bytes = bytes::choose(page, capability, notes);
+        missing::arithmetic(capability, &vector, &tensor, &instructions, !formulas.bytes.is_empty(), notes);
         formulas.instructions = page
             .term(&["smsp__inst_executed", "sm__inst_executed"], 1.0)
             .or_else(|| page.shown("Executed Instructions", |_| true).map(|slot| Term::count(slot, 1.0)));
@@ -175,6 +190,9 @@ impl Formulas {
         formulas.id = identifier(chosen.into_iter().flatten(), &formulas.bytes, &tool);
         formulas.flop = [vector.plans, instructions.plans].concat();
         formulas.tensor = tensor;
+        formulas.rest = instructions.rest;
+        let counted = formulas.bytes.iter().any(|plan| plan.level == Level::Dram);
+        formulas.check = counted.then(|| Check::dram(page)).flatten();
         formulas
     }
 
@@ -187,6 +205,7 @@ impl Formulas {
         formulas.complete = amd.complete;
         formulas.matrix_instructions = amd.matrix_instructions;
         formulas.instructions = amd.instructions;
+        formulas.writes = amd.writes;
         formulas
     }
 
@@ -252,8 +271,14 @@ impl Formulas {
                 worst.add(SuspicionKind::AggregateMismatch, &self.metrics[slot], ratio);
             }
         }
-        let no_matrix = self.matrix_instructions.is_some_and(|slot| values.get(slot) == Some(&0.0));
-        counts.flop_known = any && whole[0] && (whole[1] || no_matrix);
+        whole[1] &= self.rest.left(values, moment).whole;
+        let no_matrix = counts.flop.iter().all(|flop| !flop.precision.is_matrix());
+        // Matrix instructions without operations are of a type that no counter tells; none are no operations.
+        let matrix = match self.matrix_instructions.and_then(|slot| sum::value(values, slot)) {
+            Some(instructions) if no_matrix => instructions == 0.0,
+            _ => whole[1],
+        };
+        counts.flop_known = any && whole[0] && matrix;
         for plan in &self.bytes {
             let bytes = plan.sum.all(values, moment);
             counts.bytes.extend(bytes.map(|bytes| Traffic { level: plan.level, bytes }));
@@ -277,25 +302,22 @@ impl Formulas {
                 worst.add(SuspicionKind::PercentOver100, &self.metrics[*slot], value);
             }
         }
+        let bytes = self.check.as_ref().and_then(|check| check.mismatch(values, moment));
+        for (slot, ratio) in self.rest.left(values, moment).mismatch.into_iter().chain(bytes) {
+            worst.add(SuspicionKind::AggregateMismatch, &self.metrics[slot], ratio);
+        }
         if let Some((tensor, hfma)) = &self.hfma {
             // 32 threads an instruction; the last one of a part of a warp counts as one.
             let vector = hfma.value(values, moment).map(|threads| (threads / 32.0).ceil() * tensor.factor);
-            let both = vector.zip(tensor.value(values, moment)).map(|(vector, tensor)| vector.min(tensor));
+            let all = tensor.value(values, moment);
+            let both = vector.zip(all).map(|(vector, tensor)| vector.min(tensor));
             if let Some(flop) = both.filter(|flop| *flop > 0.0) {
-                worst.add(SuspicionKind::HfmaInTensorPipe, &self.metrics[tensor.slot], flop);
+                worst.add_part(SuspicionKind::HfmaInTensorPipe, &self.metrics[tensor.slot], flop, all);
             }
         }
-    }
-}
-
-fn unknowns(year: Option<u32>, capability: Option<u32>, notes: &mut Vec<Note>) {
-    if year.is_none() {
-        let detail = "the page does not tell the version of ncu: the formula is what its counters allow";
-        notes.push(Note { code: "unknown-version", detail: detail.to_owned() });
-    }
-    if capability.is_none() {
-        let detail = "the compute capability is not known: the formula is what the page's counters allow";
-        notes.push(Note { code: "unknown-capability", detail: detail.to_owned() });
+        if let Some(writes) = &self.writes {
+            writes.suspect(values, moment, &self.metrics, worst);
+        }
     }
 }
 
@@ -313,17 +335,4 @@ fn add(flop: &mut Vec<Flop>, precision: Precision, sparse: bool, ops: f64) {
         Some(flop) => flop.ops = (flop.ops + ops).min(f64::MAX),
         None => flop.push(Flop { precision, sparse, ops }),
     }
-}
-
-/// The largest statement of each peak.
-fn largest<K: Copy + PartialEq>(peaks: &[Peak<K>], values: &[f64], moment: &Moment) -> Vec<(K, f64)> {
-    let mut found = Vec::<(K, f64)>::new();
-    for peak in peaks {
-        let Some(value) = peak.value(values, moment) else { continue };
-        match found.iter_mut().find(|(of, _)| *of == peak.of) {
-            Some((_, most)) => *most = most.max(value),
-            None => found.push((peak.of, value)),
-        }
-    }
-    found
 }

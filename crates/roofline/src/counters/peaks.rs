@@ -113,6 +113,19 @@ pub(super) fn bandwidth(page: &mut Page<'_>, parts: &[&str]) -> Vec<Peak<Level>>
     peaks
 }
 
+/// The largest statement of each peak.
+pub(super) fn largest<K: Copy + PartialEq>(peaks: &[Peak<K>], values: &[f64], moment: &Moment) -> Vec<(K, f64)> {
+    let mut found = Vec::<(K, f64)>::new();
+    for peak in peaks {
+        let Some(value) = peak.value(values, moment) else { continue };
+        match found.iter_mut().find(|(of, _)| *of == peak.of) {
+            Some((_, most)) => *most = most.max(value),
+            None => found.push((peak.of, value)),
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{counted, notes};

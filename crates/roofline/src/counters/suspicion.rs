@@ -13,6 +13,8 @@ pub enum SuspicionKind {
     AggregateMismatch,
     /// FLOP counted as tensor instructions that are half-precision FMA of the vector units (A100).
     HfmaInTensorPipe,
+    /// Bytes that the L1s wrote to the L2 and no write request of the L2 to memory accounts for (AMD).
+    WritesLeftInCache,
 }
 
 impl SuspicionKind {
@@ -23,23 +25,66 @@ impl SuspicionKind {
             Self::PercentOver100 => "percent_over_100",
             Self::AggregateMismatch => "aggregate_mismatch",
             Self::HfmaInTensorPipe => "hfma_in_tensor_pipe",
+            Self::WritesLeftInCache => "writes_left_in_cache",
         }
+    }
+
+    /// Whether values of several launches add up to one of all.
+    fn adds_up(self) -> bool {
+        matches!(self, Self::HfmaInTensorPipe | Self::WritesLeftInCache)
     }
 }
 
-/// A value of a launch that cannot be right.
+/// A value of a launch that cannot be right, or of several ([`gather`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suspicion {
     /// What is wrong.
     pub kind: SuspicionKind,
     /// The metric.
     pub metric: Arc<str>,
-    /// Its value; of [`SuspicionKind::AggregateMismatch`] the ratio, of [`SuspicionKind::HfmaInTensorPipe`] the FLOP.
+    /// Its value; of [`SuspicionKind::AggregateMismatch`] the ratio, of [`SuspicionKind::HfmaInTensorPipe`] the FLOP, of
+    /// [`SuspicionKind::WritesLeftInCache`] the bytes.
     pub value: f64,
+    /// What the value is a part of, where it is one: the FLOP of all tensor instructions, the bytes that the L1s wrote.
+    pub whole: Option<f64>,
+    /// Launches that the value is of.
+    pub launches: u64,
 }
 
-/// How many of a launch are kept.
+/// How many of a launch are kept, and of several launches of each kind that doesn't add up.
 const KEPT: usize = 3;
+
+/// Adds the suspicions of one more launch to those of others: sums where values add up, else the worst.
+pub fn gather(known: &mut Vec<Suspicion>, more: Vec<Suspicion>) {
+    for one in more {
+        let same = |other: &Suspicion| other.kind == one.kind;
+        if one.kind.adds_up() {
+            match known.iter_mut().find(|other| same(other)) {
+                Some(sum) => sum.add(&one),
+                None => known.push(one),
+            }
+            continue;
+        }
+        let at = known.partition_point(|other| rank(other.kind, other.value) >= rank(one.kind, one.value));
+        let kind = one.kind;
+        known.insert(at, one);
+        let mut kept = 0;
+        known.retain(|other| {
+            kept += usize::from(other.kind == kind);
+            other.kind != kind || kept <= KEPT
+        });
+    }
+}
+
+impl Suspicion {
+    /// Adds a launch; sums stay finite.
+    fn add(&mut self, other: &Self) {
+        let sum = |a: f64, b: f64| (a + b).clamp(f64::MIN, f64::MAX);
+        self.value = sum(self.value, other.value);
+        self.whole = self.whole.zip(other.whole).map(|(a, b)| sum(a, b));
+        self.launches = self.launches.saturating_add(other.launches);
+    }
+}
 
 /// The worst suspicions of a launch. What is about the formula comes before what is about one value; of one kind the
 /// largest excess comes first.
@@ -48,10 +93,15 @@ pub(super) struct Worst(Vec<Suspicion>);
 
 impl Worst {
     pub(super) fn add(&mut self, kind: SuspicionKind, metric: &Arc<str>, value: f64) {
+        self.add_part(kind, metric, value, None);
+    }
+
+    /// Adds a value that is part of another.
+    pub(super) fn add_part(&mut self, kind: SuspicionKind, metric: &Arc<str>, value: f64, whole: Option<f64>) {
         let at = self.0.partition_point(|other| rank(other.kind, other.value) >= rank(kind, value));
         if at < KEPT {
             self.0.truncate(KEPT - 1);
-            self.0.insert(at, Suspicion { kind, metric: Arc::clone(metric), value });
+            self.0.insert(at, Suspicion { kind, metric: Arc::clone(metric), value, whole, launches: 1 });
         }
     }
 
@@ -96,5 +146,24 @@ mod tests {
         }
         let values: Vec<f64> = worst.finish().into_iter().map(|one| one.value).collect();
         assert_eq!(values, [2.0, 300.0, 200.0]);
+    }
+
+    #[test]
+    fn of_several_launches_parts_add_up_and_of_other_kinds_the_worst_stay() {
+        let launch = |hfma: f64, percent: f64| {
+            let mut worst = Worst::default();
+            worst.add_part(SuspicionKind::HfmaInTensorPipe, &Arc::from("m"), hfma, Some(100.0));
+            worst.add(SuspicionKind::PercentOver100, &Arc::from("p"), percent);
+            worst.finish()
+        };
+        let mut known = Vec::new();
+        for (hfma, percent) in [(10.0, 101.0), (20.0, 104.0), (30.0, 102.0), (40.0, 103.0)] {
+            gather(&mut known, launch(hfma, percent));
+        }
+        let found: Vec<_> = known.iter().map(|one| (one.value, one.whole, one.launches)).collect();
+        assert_eq!(found, [(100.0, Some(400.0), 4), (104.0, None, 1), (103.0, None, 1), (102.0, None, 1)]);
+        gather(&mut known, launch(f64::MAX, 0.0));
+        gather(&mut known, launch(f64::MAX, 0.0));
+        assert!(known.iter().all(|one| one.value.is_finite()), "{known:?}");
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Vector {
     pub(super) plans: Vec<FlopPlan>,
     /// Whether the page has all of add, multiply and FMA of all three precisions.
     pub(super) complete: bool,
+    /// Precisions of which the page has none of them.
+    pub(super) absent: Vec<Precision>,
     /// The part of the formula's identifier.
     pub(super) part: Option<String>,
     /// FLOP of a half-precision FMA.
@@ -48,6 +50,7 @@ pub(super) fn choose(page: &mut Page<'_>, year: Option<u32>, arch: Option<u32>, 
         }
         vector.complete &= missing.is_empty();
         if sum.0.is_empty() {
+            vector.absent.push(precision);
             continue;
         }
         if !missing.is_empty() {
@@ -68,8 +71,7 @@ pub(super) fn choose(page: &mut Page<'_>, year: Option<u32>, arch: Option<u32>, 
     }
     let rate = vector.plans.iter().any(|plan| plan.sum.has_rate());
     if rate {
-        let detail =
-            "FLOP are rates times cycles; ncu prints rates with two decimals, so a rate of 0.27 is known to 2 %";
+        let detail = "FLOP are rates times cycles; rates are printed with two decimals: one of 0.27 is known to 2 %";
         notes.push(Note { code: "rates", detail: detail.to_owned() });
     }
     let half_part = if has_half { format!("-hfma{}", vector.half_fma) } else { String::new() };
@@ -120,7 +122,8 @@ fn packed_single(page: &mut Page<'_>, arch: Option<u32>, sum: &mut Sum, notes: &
         }
     }
     if found {
-        let detail = "FFMA2, FADD2 and FMUL2 (pairs of singles) are added; ncu's single-precision chart omits them";
+        let detail =
+            "FFMA2 is 4 FLOP, FADD2 and FMUL2 2; ncu's chart omits them, its rule text counts otherwise (unverified)";
         notes.push(Note { code: "ffma2-added", detail: detail.to_owned() });
     } else if arch.is_some_and(|arch| arch >= 100) {
         let detail = "the page has no counters of FFMA2, FADD2 and FMUL2 (pairs of singles): f32 may be a lower bound";
@@ -210,5 +213,26 @@ mod tests {
     fn a_missing_operation_makes_a_lower_bound() {
         let found = counted(&[("sm__sass_thread_inst_executed_op_ffma_pred_on.sum", 3.0)], None, None);
         assert_eq!((ops(&found, Precision::F32), found.counts.flop_known), (6.0, false));
+    }
+
+    #[test]
+    fn a_launch_without_its_own_value_of_an_operation_has_a_lower_bound() {
+        let mut metrics = all(OP, 0.0);
+        // The page has no tensor counters: before 7.0 there are no tensor cores.
+        assert!(counted(&borrowed(&metrics), None, Some("sm_61")).counts.flop_known);
+        metrics.iter_mut().find(|(name, _)| name.contains("ffma")).unwrap().1 = f64::NAN;
+        let found = counted(&borrowed(&metrics), None, Some("sm_61"));
+        // 10 + 10 of f32, and an FMA that is not known.
+        assert_eq!((ops(&found, Precision::F32), found.counts.flop_known), (20.0, false));
+    }
+
+    #[test]
+    fn a_pair_of_singles_in_an_fma_is_four_flop_and_ncus_other_rule_is_said() {
+        let metrics = [(format!("{OP}ffma2_pred_on.sum"), 1.0), (format!("{OP}ffma_pred_on.sum"), 0.0)];
+        let metrics = borrowed(&metrics);
+        assert_eq!(ops(&counted(&metrics, None, Some("sm_100")), Precision::F32), 4.0);
+        let formulas = super::super::Formulas::choose(&super::super::tests::page(&metrics), None, Some("sm_100"));
+        let note = formulas.notes().iter().find(|note| note.code == "ffma2-added").unwrap();
+        assert!(note.detail.contains("rule text counts otherwise (unverified)"));
     }
 }

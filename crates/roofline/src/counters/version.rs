@@ -23,7 +23,7 @@ pub(super) struct Half {
 
 impl Half {
     pub(super) fn reason(self, fma: f64) -> String {
-        format!("a half-precision FMA instruction of a thread is counted as {fma} FLOP: {}", self.why)
+        format!("a half-precision FMA of a thread counts as {fma} FLOP: {}", self.why)
     }
 }
 
@@ -41,7 +41,7 @@ pub(super) fn half(page: &Page<'_>, year: Option<u32>) -> Half {
             Some(_) => (true, "as the sections of 2025 do; those of that version were not checked"),
             // NERSC's recipe and the sections of 2022 count tensor instructions; later sections count operations.
             None if counts_tensor_instructions(page) => {
-                (false, "the page follows the recipe of 2022 and before (tensor instructions, no operations)")
+                (false, "the page counts tensor instructions, the recipe of 2022 and before")
             }
             None => (true, "as the sections of 2025 do; the page does not tell its version"),
         }

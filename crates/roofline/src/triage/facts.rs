@@ -58,6 +58,8 @@ pub struct FlopFact {
     pub acc16_peak: Option<f64>,
     /// Packed or dual issue.
     pub packed_peak: Option<f64>,
+    /// The tensor cores in TF32, where the arithmetic is of `float` tensors and a library may have chosen them.
+    pub tf32_peak: Option<f64>,
 }
 
 /// A metric in percent.
@@ -82,6 +84,17 @@ pub struct Negative {
     pub samples: u64,
     /// Negative ones.
     pub negative: u64,
+}
+
+/// Writes of launches whose counters saw fewer bytes leave the last-level cache than were written to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LeftWrites {
+    /// Bytes that were written to the cache.
+    pub written: f64,
+    /// Bytes of them that were not seen to leave it.
+    pub missing: f64,
+    /// Launches that both are of: those where some are missing.
+    pub launches: u64,
 }
 
 /// Everything that one row of the roofline can know. What it doesn't know is `None` or empty, and supports no cause.
@@ -138,6 +151,10 @@ pub struct Facts {
     pub passes: Option<u64>,
     /// FLOP that were counted as those of matrix instructions and are of vector instructions in the same pipe.
     pub misplaced_flop: Option<f64>,
+    /// Sum of the parts of a counter of tensor operations / the counter, where they should be equal.
+    pub parts_ratio: Option<f64>,
+    /// Writes that stayed in the last-level cache.
+    pub left_writes: Option<LeftWrites>,
     /// Formula of the counts.
     pub formula: Option<String>,
     /// Largest relative error of the counts by the digits that the page prints.
@@ -207,6 +224,7 @@ impl Facts {
             &mut facts.compressed_ratio,
             &mut facts.digits_ratio,
             &mut facts.misplaced_flop,
+            &mut facts.parts_ratio,
             &mut facts.spread_ratio,
             &mut facts.clock_hz,
             &mut facts.units,
@@ -220,10 +238,19 @@ impl Facts {
         facts.roof.iter_mut().chain(&mut facts.other_roofs).for_each(RoofFact::clean);
         facts.flop.retain(|flop| flop.ops.is_finite() && flop.ops >= 0.0);
         for flop in &mut facts.flop {
-            for peak in [&mut flop.peak, &mut flop.sparse_peak, &mut flop.acc16_peak, &mut flop.packed_peak] {
+            for peak in [
+                &mut flop.peak,
+                &mut flop.sparse_peak,
+                &mut flop.acc16_peak,
+                &mut flop.packed_peak,
+                &mut flop.tf32_peak,
+            ] {
                 clean(peak);
             }
         }
+        let whole = |writes: &LeftWrites| writes.written.is_finite() && writes.missing <= writes.written;
+        // As of other bytes, a percent is left to the counters' own precision.
+        facts.left_writes = facts.left_writes.filter(|writes| whole(writes) && writes.missing > 0.01 * writes.written);
         facts.links.retain(|(_, rate)| rate.is_finite() && *rate > 0.0);
         facts.percentages.retain(|metric| metric.value.is_finite() && metric.value > 100.0);
         facts.negatives.retain(|metric| metric.min.is_finite() && metric.max.is_finite() && metric.min < 0.0);
@@ -276,6 +303,19 @@ impl Facts {
     pub(super) fn missing_bytes(&self) -> Option<(f64, f64, f64)> {
         let (counted, compulsory) = self.counter_bytes.zip(self.compulsory_bytes)?;
         (counted < 0.99 * compulsory).then_some((compulsory - counted, counted, compulsory))
+    }
+
+    /// FLOP that were counted and are not done, and all that were counted, where the former are more than a percent.
+    pub(super) fn overstated_flop(&self) -> Option<(f64, f64)> {
+        let counted = self.flop.iter().filter(|flop| flop.source == Source::Counter && !flop.precision.is_integer());
+        let all: f64 = counted.map(|flop| flop.ops).sum();
+        let misplaced = self.misplaced_flop?.min(all);
+        (all.is_finite() && misplaced > 0.01 * all).then_some((misplaced, all))
+    }
+
+    /// What the parts of a counter add up to, where the counter, which is what counts, is more than a percent over that.
+    pub(super) fn missing_parts(&self) -> Option<f64> {
+        self.parts_ratio.filter(|ratio| *ratio < 0.99)
     }
 
     /// Whether the lower-case name holds one of the words.

@@ -7,21 +7,24 @@
 mod above_roof;
 mod facts;
 mod negative_average;
+mod overstated_flop;
 mod percent_over_100;
 #[cfg(test)]
 mod tests;
 mod text;
 mod under_compulsory_bytes;
 
-pub use facts::{Facts, FlopFact, Matched, Negative, Percentage, RoofFact};
+pub use facts::{Facts, FlopFact, LeftWrites, Matched, Negative, Percentage, RoofFact};
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Symptom {
     /// The roofs allow no time as short as the one that was measured.
     AboveRoof,
-    /// Counters saw fewer DRAM bytes than the tensors have.
+    /// Counters saw fewer DRAM bytes than the tensors have, or than were written.
     UnderCompulsoryBytes,
+    /// Counters saw more FLOP than the kernel does.
+    OverstatedFlop,
     /// A metric in percent is over 100.
     PercentOver100,
     /// A sampled metric that cannot be negative is.
@@ -34,6 +37,7 @@ impl Symptom {
         match self {
             Self::AboveRoof => "above_roof",
             Self::UnderCompulsoryBytes => "under_compulsory_bytes",
+            Self::OverstatedFlop => "overstated_flop",
             Self::PercentOver100 => "percent_over_100",
             Self::NegativeAverage => "negative_average",
         }
@@ -100,9 +104,15 @@ pub struct Cause {
 
 /// Every cause, by symptom.
 pub fn causes() -> impl Iterator<Item = &'static Cause> {
-    [above_roof::CAUSES, under_compulsory_bytes::CAUSES, percent_over_100::CAUSES, negative_average::CAUSES]
-        .into_iter()
-        .flatten()
+    [
+        above_roof::CAUSES,
+        under_compulsory_bytes::CAUSES,
+        overstated_flop::CAUSES,
+        percent_over_100::CAUSES,
+        negative_average::CAUSES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The slug of a row that no cause fits.
@@ -113,8 +123,8 @@ pub const UNEXPLAINED: &str = "unexplained";
 pub struct Finding {
     /// What is wrong.
     pub symptom: Symptom,
-    /// Its size: bound / time, counted / compulsory bytes, percent / 100, the smallest value; `None` where the row took
-    /// no time.
+    /// Its size: bound / time, counted / compulsory bytes, counted FLOP / those of them that are done, percent / 100, the
+    /// smallest value; `None` where the row took no time, or did nothing.
     pub size: Option<f64>,
     /// The metric, of the symptoms of metrics.
     pub metric: Option<String>,
@@ -142,10 +152,11 @@ pub fn triage(facts: &Facts) -> Vec<Finding> {
         );
         diagnose(facts, Symptom::AboveRoof, facts.excess(), None, &numbers, &mut found);
     }
-    if let Some((_, counted, compulsory)) = facts.missing_bytes() {
-        let numbers = format!("{} counted of {} that must move", text::bytes(counted), text::bytes(compulsory));
-        let size = facts::ratio(Some(counted), Some(compulsory));
+    if let Some((size, numbers)) = under_compulsory_bytes::symptom(facts) {
         diagnose(facts, Symptom::UnderCompulsoryBytes, size, None, &numbers, &mut found);
+    }
+    if let Some((size, numbers)) = overstated_flop::symptom(facts) {
+        diagnose(facts, Symptom::OverstatedFlop, size, None, &numbers, &mut found);
     }
     let mut alone = Facts { percentages: Vec::new(), negatives: Vec::new(), ..facts.clone() };
     for metric in &facts.percentages {
@@ -209,6 +220,7 @@ fn unexplained(symptom: Symptom) -> &'static str {
              with a profiler"
         }
         Symptom::UnderCompulsoryBytes => "count reads and writes of DRAM apart, over several launches",
+        Symptom::OverstatedFlop => "collect counters of tensor operations instead of instructions",
         Symptom::PercentOver100 => "collect the metric alone, over a longer launch",
         Symptom::NegativeAverage => "do not average the metric; use the variant of it that is a percentage",
     }

@@ -1,8 +1,9 @@
 //! Causes of DRAM counters that saw fewer bytes than the tensors have: the bytes stayed in a cache, went elsewhere, were
-//! not all counted, or were not all needed.
+//! not all counted, or were not all needed. What must move follows from the shapes; without any, what was written to the
+//! last-level cache must leave it.
 
 use super::facts::ratio;
-use super::{Cause, Facts, Fit, Matched, Symptom, text};
+use super::{Cause, Facts, Fit, LeftWrites, Matched, Symptom, text};
 
 pub(super) const CAUSES: &[Cause] = &[
     Cause {
@@ -63,6 +64,19 @@ pub(super) const CAUSES: &[Cause] = &[
     },
 ];
 
+/// Counted / compulsory bytes and the numbers, of a row that is under them.
+pub(super) fn symptom(facts: &Facts) -> Option<(Option<f64>, String)> {
+    if let Some((_, counted, compulsory)) = facts.missing_bytes() {
+        let numbers = format!("{} counted of {} that must move", text::bytes(counted), text::bytes(compulsory));
+        return Some((ratio(Some(counted), Some(compulsory)), numbers));
+    }
+    let LeftWrites { written, missing, launches } = facts.left_writes?;
+    let [left, all] = [written - missing, written].map(text::bytes);
+    let launches = if launches == 1 { "1 launch".to_owned() } else { format!("{launches} launches") };
+    let numbers = format!("of {launches} {left} reached the memory of {all} that were written to the last-level cache");
+    Some((ratio(Some(written - missing), Some(written)), numbers))
+}
+
 /// How much of what is missing is missing on one side, and whether a cache could hold it; `None` where the other side
 /// lacks as much.
 fn held_back(facts: &Facts, counted: Option<f64>, compulsory: Option<f64>, side: &str) -> Option<Fit> {
@@ -82,7 +96,22 @@ fn held_back(facts: &Facts, counted: Option<f64>, compulsory: Option<f64>, side:
 }
 
 fn dirty_lines_in_cache(facts: &Facts) -> Option<Fit> {
+    if let (None, Some(writes)) = (facts.missing_bytes(), facts.left_writes) {
+        return left_writes(facts, writes);
+    }
     held_back(facts, facts.counter_write_bytes, facts.compulsory_write_bytes, "written")
+}
+
+/// Only possible: of lines that a launch writes twice, one write has to leave the cache.
+fn left_writes(facts: &Facts, writes: LeftWrites) -> Option<Fit> {
+    let of_launch = writes.missing / writes.launches.max(1) as f64;
+    let cache = facts.cache_bytes.filter(|bytes| *bytes > 0.0);
+    if cache.is_some_and(|cache| of_launch > cache) {
+        return None;
+    }
+    let place = cache.map_or("a cache of unknown size".to_owned(), |cache| format!("{} of cache", text::bytes(cache)));
+    let of_launch = text::bytes(of_launch);
+    Some(Fit::possible(format!("the other {of_launch} a launch would fit in {place}, unless lines were written twice")))
 }
 
 fn warm_cache(facts: &Facts) -> Option<Fit> {

@@ -69,7 +69,7 @@ fn device(spec: &GpuSpec, found: &mut Vec<String>) {
         }
     }
     let memory = spec.bandwidth("DRAM");
-    if percent > 0.1 && memory.is_some_and(|row| row.disputed.is_none()) {
+    if percent > 0.1 && memory.is_some_and(|row| row.disputed.is_none() && row.remark.is_none()) {
         found.push(format!("DRAM does not say that {dram} GB/s is published"));
     }
     if memory
@@ -169,10 +169,16 @@ fn peaks(spec: &GpuSpec, found: &mut Vec<String>) {
             found.push(format!("{name} is {value}, published {printed}"));
         }
         // What is not the published number to 0.1 % says so, itself or at its clock.
-        let said =
+        let disputed =
             |row: &Compute| row.disputed.is_some() || spec.clock(&row.clock).is_some_and(|row| row.disputed.is_some());
-        if text.contains('~') && !row.is_some_and(said) {
+        let remarked =
+            |row: &Compute| row.remark.is_some() || spec.clock(&row.clock).is_some_and(|row| row.remark.is_some());
+        if text.contains('~') && !row.is_some_and(|row| disputed(row) || remarked(row)) {
             found.push(format!("{name} does not say that {printed} is published"));
+        }
+        // Apart by more than half a percent, which is more than rounding.
+        if text.contains('~') && !close(value, printed, 0.5) && !row.is_some_and(disputed) {
+            found.push(format!("{name} is {value}, published {printed}, and not disputed"));
         }
     }
 }
@@ -214,19 +220,20 @@ fn caches(spec: &GpuSpec, found: &mut Vec<String>) {
 
 /// Every number names a source that exists, every source is named, and what is disputed or uncertain says why.
 fn provenance(spec: &GpuSpec, found: &mut Vec<String>) {
-    let mut rows = vec![(&spec.units.source, &spec.units.confidence, &spec.units.disputed)];
-    rows.extend(spec.clock.iter().map(|row| (&row.source, &row.confidence, &row.disputed)));
-    rows.extend(spec.size.iter().map(|row| (&row.source, &row.confidence, &row.disputed)));
-    rows.extend(spec.compute.iter().map(|row| (&row.source, &row.confidence, &row.disputed)));
-    rows.extend(spec.bandwidth.iter().map(|row| (&row.source, &row.confidence, &row.disputed)));
+    let mut rows = vec![(&spec.units.source, &spec.units.confidence, &spec.units.disputed, &spec.units.remark)];
+    rows.extend(spec.clock.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
+    rows.extend(spec.size.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
+    rows.extend(spec.compute.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
+    rows.extend(spec.bandwidth.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
     let instructions = &spec.instructions;
-    rows.push((&instructions.source, &instructions.confidence, &instructions.disputed));
-    rows.extend(spec.link.iter().map(|row| (&row.source, &row.confidence, &row.disputed)));
-    for (source, confidence, disputed) in &rows {
+    rows.push((&instructions.source, &instructions.confidence, &instructions.disputed, &instructions.remark));
+    rows.extend(spec.link.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
+    for (source, confidence, disputed, remark) in &rows {
+        let text = disputed.as_ref().or(remark.as_ref());
         let known = ["documented", "secondary", "derived", "uncertain"].contains(&confidence.as_str());
-        let said = disputed.as_ref().map_or(*confidence != "uncertain", |text| text.len() > 20);
-        if !known || !said || !spec.sources.contains_key(*source) {
-            found.push(format!("{source} {confidence} {disputed:?}"));
+        let said = text.map_or(*confidence != "uncertain", |text| text.len() > 20);
+        if !known || !said || (disputed.is_some() && remark.is_some()) || !spec.sources.contains_key(*source) {
+            found.push(format!("{source} {confidence} {disputed:?} {remark:?}"));
         }
     }
     let used: BTreeSet<&String> = rows.iter().map(|row| row.0).collect();

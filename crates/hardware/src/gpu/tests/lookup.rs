@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::gpu::{Match, Probed, all, find, matching, suggest};
+use crate::gpu::{Match, Part, Probed, all, closest, find, is_placeholder, matching, suggest};
 
 fn probe<'a>(name: &'a str, arch: &'a str, units: i64, memory_bytes: i64) -> Probed<'a> {
     Probed { name, arch: Some(arch), sm_count: Some(units), memory_bytes: Some(memory_bytes), clock_hz: None }
 }
 
 fn found(probed: &Probed<'_>) -> Option<(&'static str, &'static str, bool)> {
-    matching(probed).map(|Match { spec, by, note }| (spec.slug.as_str(), by, note.is_some()))
+    matching(probed).map(|Match { spec, by, note, .. }| (spec.slug.as_str(), by, note.is_some()))
 }
 
 #[test]
@@ -30,9 +30,7 @@ fn devices_as_profilers_recorded_them_find_their_specs() {
         ("AMD Radeon Graphics", "gfx90a", 104, 68_702_699_520, "mi210", "architecture and SM count"),
         ("AMD Instinct MI350X", "gfx950", 256, 309_220_868_096, "mi350x", "probed name"),
     ] {
-        // Only where no spec has the name is there something to say.
-        let unknown = name == "AMD Radeon Graphics";
-        assert_eq!(found(&probe(name, arch, units, memory)), Some((slug, by, unknown)), "{name}");
+        assert_eq!(found(&probe(name, arch, units, memory)), Some((slug, by, false)), "{name}");
     }
 }
 
@@ -46,24 +44,87 @@ fn a_device_without_a_name_is_found_by_its_shape_where_that_is_unique() {
     assert_eq!(shape("gfx950", 256, 309_220_868_096), None, "MI350X or MI355X");
     let probed = Probed { clock_hz: Some(2.4e9), ..probe("", "gfx950", 256, 309_220_868_096) };
     assert_eq!(found(&probed).map(|found| found.0), Some("mi355x"));
-    assert_eq!(
-        found(&probe("NVIDIA A800-SXM4-80GB", "sm_80", 108, 84_990_623_744)).map(|found| found.0),
-        Some("a100-80gb")
-    );
+    let placeholder = probe("unnamed sm_80", "sm_80", 108, 84_990_623_744);
+    assert_eq!(found(&placeholder), None, "no name, so it may be the PCIe card");
+}
+
+#[test]
+fn a_product_without_a_spec_takes_the_roofs_of_no_other_product() {
+    // Architectures and units are those of the RTX A6000, L40S, L40S and H100 SXM; clocks, precisions or links are not.
+    for (name, arch, units, memory, like) in [
+        ("NVIDIA A40", "sm_86", 84, 48_305_799_168, Some("rtx-a6000")),
+        ("NVIDIA L40", "sm_89", 142, 48_305_799_168, Some("l40s")),
+        ("NVIDIA RTX 6000 Ada Generation", "sm_89", 142, 51_000_000_000, Some("l40s")),
+        ("NVIDIA H800", "sm_90", 132, 85_018_279_936, Some("h100-sxm")),
+        ("NVIDIA A800-SXM4-80GB", "sm_80", 108, 84_990_623_744, Some("a100-80gb")),
+        ("NVIDIA GeForce RTX 5060 Ti", "sm_120", 36, 16_600_000_000, Some("rtx-5070")),
+        ("Toaster", "sm_75", 1, 1, None),
+    ] {
+        let probed = probe(name, arch, units, memory);
+        assert_eq!(found(&probed), None, "{name}");
+        assert_eq!(closest(&probed).map(|spec| spec.slug.as_str()), like, "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_tells_no_product_is_none() {
+    for name in [
+        "",
+        "NVIDIA",
+        "unknown CUDA device",
+        "Unknown CUDA device",
+        "unnamed sm_80",
+        "sm_90a",
+        "gfx942",
+        "Device 0",
+        "CUDA device",
+        "cuda:7",
+        "AMD GPU",
+        "AMD Radeon Graphics",
+        "NVIDIA Graphics Device",
+        "MI200",
+    ] {
+        assert!(is_placeholder(name), "{name}");
+    }
+    for name in ["NVIDIA A40", "h100-sxm", "MI300X_A1", "AMD Radeon RX 7900 XTX", "T4", "GPU of Ada", "Quadro 4000"] {
+        assert!(!is_placeholder(name), "{name}");
+    }
+    assert!(all().iter().all(|spec| spec.probed.iter().chain(&spec.aliases).all(|name| !is_placeholder(name))));
+}
+
+#[test]
+fn an_architecture_of_one_product_is_enough_for_a_device_without_a_name() {
+    let arch = |name, arch| Probed { name, arch: Some(arch), ..Probed::default() };
+    assert_eq!(found(&arch("unnamed sm_121", "sm_121")), Some(("gb10", "architecture", true)));
+    assert_eq!(found(&Probed { sm_count: Some(48), ..arch("", "sm_121a") }).map(|found| found.0), Some("gb10"));
+    assert_eq!(found(&Probed { sm_count: Some(20), ..arch("", "sm_121") }), None);
+    // No spec, several specs, and one of many products.
+    for several in ["sm_87", "sm_90", "sm_75"] {
+        assert_eq!(found(&arch("", several)), None, "{several}");
+    }
+    assert_eq!(found(&arch("NVIDIA N1X", "sm_121")), None);
 }
 
 #[test]
 fn a_slice_or_another_variant_of_the_name_is_said() {
     let slice = matching(&probe("NVIDIA A100-SXM4-40GB MIG 1g.5gb", "sm_80", 14, 5_100_000_000)).unwrap();
     assert_eq!(slice.spec.slug, "a100-40gb");
-    assert!(slice.note.is_some_and(|note| note.contains("14 SMs, the spec 108") && note.contains("bytes of memory")));
+    let note = slice.note.unwrap_or_default();
+    assert!(note.contains("14 SMs, the spec 108: a MIG slice") && note.contains("bytes of memory"), "{note}");
+    assert_eq!((slice.part, slice.part.words(slice.spec)), (Part::Slice(Some(14)), Some("14 of 108 SM".to_owned())));
+    // 14 / 108.
+    assert!(slice.part.share(slice.spec).is_some_and(|share| (share - 0.129_63).abs() < 1e-5));
+    let unknown = matching(&Probed { name: "NVIDIA H100 80GB HBM3 MIG 1g.10gb", ..Probed::default() }).unwrap();
+    assert_eq!((unknown.part, unknown.part.share(unknown.spec)), (Part::Slice(None), None));
+    assert!(unknown.note.is_some());
+    let cut = matching(&probe("NVIDIA H100 80GB HBM3", "sm_90", 16, 85_018_279_936)).unwrap();
+    assert_eq!((cut.part, cut.part.words(cut.spec)), (Part::Units(16), Some("16 of 132 SM".to_owned())));
     // The 12 GB card: 70 SMs.
     let card = matching(&probe("NVIDIA GeForce RTX 3080", "sm_86", 70, 12_622_168_064)).unwrap();
-    assert!(card.note.is_some_and(|note| note.contains("70 SMs, the spec 68")));
+    assert_eq!((card.part, card.part.words(card.spec)), (Part::Whole, None));
+    assert!(card.note.is_some_and(|note| note.contains("70 SMs, the spec 68: another variant")));
     assert_eq!(found(&probe("H100", "sm_90", 132, 85_018_279_936)), Some(("h100-sxm", "name", false)));
     assert_eq!(found(&probe("NVIDIA GeForce RTX 5070 Ti", "sm_120", 70, 17_000_000_000)), None);
-    let cousin = matching(&probe("NVIDIA A40", "sm_86", 84, 48_305_799_168)).unwrap();
-    assert!(cousin.note.is_some_and(|note| note.contains("\"NVIDIA A40\"") && note.contains("rtx-a6000")));
 }
 
 #[test]
@@ -119,6 +180,8 @@ fn hostile_probes_find_nothing_and_stop_nothing() {
         assert_eq!(matching(&probed), None);
         let named = Probed { name: "NVIDIA H200", ..probed };
         assert!(matching(&named).is_some_and(|found| found.note.is_some()));
+        let slice = Probed { name: "NVIDIA H200 MIG 1g.18gb", ..probed };
+        assert!(matching(&slice).is_some_and(|found| found.part.share(found.spec).is_none_or(f64::is_finite)));
     }
     assert!(suggest(&long).is_empty() && find(&long).is_none());
     assert_eq!(matching(&Probed::default()), None);

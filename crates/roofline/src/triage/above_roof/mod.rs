@@ -52,6 +52,13 @@ pub(super) const CAUSES: &[Cause] = &[
         fits: peaks::wrong_accumulate,
     },
     Cause {
+        slug: "tf32",
+        symptom: Symptom::AboveRoof,
+        doc: "Products of float tensors ran on the tensor cores in TF32; a trace does not tell, so the vector peak is the roof.",
+        advice: "compare with the TF32 peak, or forbid it (`torch.backends.cuda.matmul.allow_tf32 = False`)",
+        fits: peaks::tf32,
+    },
+    Cause {
         slug: "dual_issue",
         symptom: Symptom::AboveRoof,
         doc: "Packed or dual-issued vector instructions do more a cycle than the peak assumes.",

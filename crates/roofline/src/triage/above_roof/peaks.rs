@@ -51,6 +51,17 @@ pub(super) fn wrong_accumulate(facts: &Facts) -> Option<Fit> {
     fit.filter(|_| named != Some(false))
 }
 
+pub(super) fn tf32(facts: &Facts) -> Option<Fit> {
+    let named = facts.is_named(&["tf32", "s1688gemm", "_s1688", "f32f32_f32f32"]);
+    let float = |flop: &FlopFact| {
+        let open = flop.precision == Precision::F32 && flop.source == crate::Source::Analytic;
+        flop.tf32_peak.filter(|_| open)
+    };
+    // Vector arithmetic cannot do it: that the tensor cores can is the whole evidence, a name only adds to it.
+    let fit = higher_peak(facts, named, float, "of the tensor cores in TF32")?;
+    Some(Fit::likely(fit.evidence))
+}
+
 pub(super) fn dual_issue(facts: &Facts) -> Option<Fit> {
     let vector = |flop: &FlopFact| flop.packed_peak.filter(|_| !flop.precision.is_matrix());
     let fit = higher_peak(facts, false, vector, "with packed or dual issue")?;

@@ -47,6 +47,12 @@ fn above_roof() -> Vec<Case> {
             LIKELY,
             named("ampere_fp16_s16816gemm", matrix(|flop| flop.acc16_peak = Some(2e11))),
         ),
+        (
+            "tf32",
+            vector(|flop| (flop.tf32_peak, flop.source) = (Some(8e11), Source::Analytic)),
+            LIKELY,
+            vector(|flop| flop.tf32_peak = Some(8e11)),
+        ),
         // 12 000 / 120 a ns = 100 ns; at 119 a ns 100.8.
         (
             "dual_issue",
@@ -183,6 +189,20 @@ fn under_compulsory_bytes() -> Vec<Case> {
     ]
 }
 
+fn overstated_flop() -> Vec<Case> {
+    // 12 000 FLOP below their roof.
+    let row = |misplaced: f64, parts: f64| Facts {
+        time_ns: Some(200.0),
+        misplaced_flop: Some(misplaced),
+        parts_ratio: Some(parts),
+        ..matrix(|_| ())
+    };
+    vec![
+        ("vector_in_matrix_pipe", row(121.0, 1.0), LIKELY, row(120.0, 0.5)),
+        ("aggregate_mismatch", row(0.0, 0.98), POSSIBLE, row(3000.0, 0.99)),
+    ]
+}
+
 fn percent_over_100() -> Vec<Case> {
     let with = |facts: Facts, passes: u64| Facts { passes: Some(passes), ..facts };
     let hits = || percentage("L2 Hit Rate", 100.39);
@@ -229,6 +249,7 @@ pub(super) fn cases() -> Vec<(Symptom, Case)> {
     let tag = |symptom, cases: Vec<Case>| cases.into_iter().map(move |case| (symptom, case));
     tag(Symptom::AboveRoof, above_roof())
         .chain(tag(Symptom::UnderCompulsoryBytes, under_compulsory_bytes()))
+        .chain(tag(Symptom::OverstatedFlop, overstated_flop()))
         .chain(tag(Symptom::PercentOver100, percent_over_100()))
         .chain(tag(Symptom::NegativeAverage, negative_average()))
         .collect()

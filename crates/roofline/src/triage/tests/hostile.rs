@@ -58,6 +58,9 @@ fn facts(numbers: &[Option<f64>], whole: &[u64], limiter: usize, source: usize) 
         wire_bytes: at(31),
         links: vec![(metric("nvlink"), at(32).unwrap_or(1.0))],
         matched: Some(Matched::Name),
+        misplaced_flop: at(36),
+        parts_ratio: at(37),
+        left_writes: at(38).zip(at(39)).map(|(written, missing)| LeftWrites { written, missing, launches: 0 }),
         percentages: vec![Percentage { metric: metric("L2 hit rate .sum valu util"), value: at(33).unwrap_or(101.0) }],
         negatives: vec![Negative {
             metric: metric("idle power"),
@@ -73,7 +76,7 @@ fn facts(numbers: &[Option<f64>], whole: &[u64], limiter: usize, source: usize) 
 proptest! {
     #[test]
     fn any_numbers_give_findings_with_finite_sizes(
-        numbers in prop::collection::vec(number(), 36),
+        numbers in prop::collection::vec(number(), 40),
         whole in prop::collection::vec(prop_oneof![Just(0), Just(u64::MAX), 0..10u64], 5),
         limiter in 0..12usize,
         source in 0..3usize,

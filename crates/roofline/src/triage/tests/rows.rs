@@ -48,6 +48,7 @@ pub(super) fn flop(precision: Precision) -> FlopFact {
         sparse_peak: None,
         acc16_peak: None,
         packed_peak: None,
+        tf32_peak: None,
     }
 }
 
@@ -82,6 +83,12 @@ pub(super) fn sided(read: f64, written: f64) -> Facts {
         cache_bytes: Some(200.0),
         ..missing()
     }
+}
+
+/// Of 10 000 bytes that were written to a cache some did not leave it.
+pub(super) fn left(missing: f64, launches: u64, cache: Option<f64>) -> Facts {
+    let writes = LeftWrites { written: 10_000.0, missing, launches };
+    Facts { left_writes: Some(writes), cache_bytes: cache, ..Facts::default() }
 }
 
 pub(super) fn percentage(metric: &str, value: f64) -> Facts {
