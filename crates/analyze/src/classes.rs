@@ -29,6 +29,17 @@ impl Kind {
             _ => Self::Kernel,
         }
     }
+
+    /// The name in the table `activities`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Copy => "copy",
+            Self::Set => "set",
+            Self::Sync => "sync",
+            Self::Graph => "graph",
+        }
+    }
 }
 
 /// What the time of an activity is spent on.

@@ -18,6 +18,17 @@ struct Row {
     ends: (Option<i64>, Option<i64>),
     simulated: bool,
     work: Option<FixtureWork>,
+    copy_kind: Option<&'static str>,
+    shape: Option<[[i64; 3]; 2]>,
+}
+
+/// A profiled launch and its counters.
+#[derive(Clone, Default)]
+struct FixtureLaunch {
+    name: String,
+    shape: Option<[[i64; 3]; 2]>,
+    activity: Option<i64>,
+    counters: Vec<(&'static str, f64)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -42,6 +53,9 @@ pub(crate) struct Fixture {
     ceilings: Vec<FixtureCeiling>,
     links: Vec<(i64, i64, f64)>,
     arch: Option<&'static str>,
+    gpu: Option<&'static str>,
+    launches: Vec<FixtureLaunch>,
+    shuffled: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -168,6 +182,50 @@ impl Fixture {
         self
     }
 
+    /// The devices are GPUs of that name.
+    pub(crate) fn gpu(mut self, name: &'static str, arch: &'static str) -> Self {
+        (self.gpu, self.arch) = (Some(name), Some(arch));
+        self
+    }
+
+    /// Grid and block of the last activity.
+    pub(crate) fn shape(mut self, grid: [i64; 3], block: [i64; 3]) -> Self {
+        self.edit(|row| row.shape = Some([grid, block]));
+        self
+    }
+
+    /// The direction of the last copy, in place of its devices.
+    pub(crate) fn copy_kind(mut self, kind: &'static str) -> Self {
+        self.edit(|row| (row.copy_kind, row.ends) = (Some(kind), (None, None)));
+        self
+    }
+
+    /// A launch that ncu profiled on device 0, and its counters by name.
+    pub(crate) fn profiled(
+        mut self,
+        name: &str,
+        shape: Option<[[i64; 3]; 2]>,
+        counters: &[(&'static str, f64)],
+    ) -> Self {
+        let (name, counters) = (name.to_owned(), counters.to_vec());
+        self.launches.push(FixtureLaunch { name, shape, activity: None, counters });
+        self
+    }
+
+    /// The profiled launches belong to the timeline's own pass, each to the activity of its number.
+    pub(crate) fn profiled_in_place(mut self) -> Self {
+        for (at, launch) in self.launches.iter_mut().enumerate() {
+            launch.activity = Some(at as i64);
+        }
+        self
+    }
+
+    /// The counters come metric by metric instead of launch by launch.
+    pub(crate) fn shuffled(mut self) -> Self {
+        self.shuffled = true;
+        self
+    }
+
     pub(crate) fn model(&self) -> Model {
         Model::read(&self.tables()).unwrap()
     }
@@ -179,6 +237,7 @@ impl Fixture {
         self.host_rows(&mut tables);
         self.device_rows(&mut tables);
         self.roof_rows(&mut tables);
+        self.profiled_rows(&mut tables);
         tables
     }
 
@@ -198,8 +257,71 @@ impl Fixture {
             ints("src_device", &|row| row.ends.0),
             ints("dst_device", &|row| row.ends.1),
             bool_column("simulated", self.rows.iter().map(|row| Some(row.simulated))),
+            text_column("copy_kind", self.rows.iter().map(|row| row.copy_kind)),
         ];
-        put(tables, &tables::ACTIVITIES, self.rows.len(), columns);
+        let axes = (0..6).map(|axis| {
+            let name = format!("{}_{}", ["grid", "block"][axis / 3], ["x", "y", "z"][axis % 3]);
+            int_column(&name, self.rows.iter().map(|row| row.shape.map(|shape| shape[axis / 3][axis % 3])))
+        });
+        put(tables, &tables::ACTIVITIES, self.rows.len(), columns.into_iter().chain(axes).collect());
+    }
+
+    /// The pass of the profiled launches: a page beside the timeline, or the timeline itself.
+    fn profiled_rows(&self, tables: &mut Tables) {
+        let launches = &self.launches;
+        let pass = if launches.iter().any(|launch| launch.activity.is_some()) { "host" } else { "ncu" };
+        let dimensions = |of: usize| {
+            text_column(
+                ["grid", "block"][of],
+                launches.iter().map(|launch| launch.shape.map(|s| format!("({},{},{})", s[of][0], s[of][1], s[of][2]))),
+            )
+        };
+        let columns = vec![
+            int_column("launch", (0..launches.len()).map(|launch| Some(launch as i64))),
+            int_column("activity", launches.iter().map(|launch| launch.activity)),
+            int_column("device", launches.iter().map(|_| Some(0))),
+            text_column("name", launches.iter().map(|launch| Some(launch.name.as_str()))),
+            int_column("launch_index", launches.iter().map(|_| Some(0))),
+            dimensions(0),
+            dimensions(1),
+        ];
+        put_pass(tables, &tables::LAUNCHES, pass, launches.len(), columns);
+        let metrics: std::collections::BTreeSet<&str> =
+            launches.iter().flat_map(|launch| launch.counters.iter().map(|counter| counter.0)).collect();
+        let metrics: Vec<&str> = metrics.into_iter().collect();
+        let columns = vec![
+            int_column("def", (0..metrics.len()).map(|def| Some(def as i64))),
+            text_column("metric", metrics.iter().map(|metric| Some(*metric))),
+            text_column("source", metrics.iter().map(|_| Some("counter"))),
+            text_column("tool", metrics.iter().map(|_| Some("ncu"))),
+            text_column("tool_version", metrics.iter().map(|_| Some("2025.1.0.0"))),
+        ];
+        put_pass(tables, &tables::COUNTER_DEFS, pass, metrics.len(), columns);
+        let def = |metric: &str| metrics.iter().position(|known| *known == metric).unwrap() as i64;
+        let mut values: Vec<(i64, i64, f64)> = Vec::new();
+        for (at, launch) in launches.iter().enumerate() {
+            values.extend(launch.counters.iter().map(|(metric, value)| (at as i64, def(metric), *value)));
+        }
+        if self.shuffled {
+            values.sort_by_key(|value| value.1);
+        }
+        let columns = vec![
+            int_column("launch", values.iter().map(|value| Some(value.0))),
+            int_column("def", values.iter().map(|value| Some(value.1))),
+            float_column("value", values.iter().map(|value| Some(value.2))),
+        ];
+        put_pass(tables, &tables::COUNTERS, pass, values.len(), columns);
+        if pass == "ncu" && !launches.is_empty() {
+            let columns = vec![
+                int_column("device", [Some(0)]),
+                text_column("kind", [Some("cuda")]),
+                text_column("name", [Some(self.gpu.unwrap_or("test"))]),
+                text_column("arch", [self.arch]),
+                text_column("pass", [Some(pass)]),
+                int_column("rank", [Some(0)]),
+            ];
+            tables.append(&tables::DEVICES, &build(&tables::DEVICES, columns).unwrap()).unwrap();
+        }
     }
 
     fn work_rows(&self, tables: &mut Tables) {
@@ -257,8 +379,8 @@ impl Fixture {
         let devices: std::collections::BTreeSet<i64> = self.rows.iter().map(|row| row.device).collect();
         let columns = vec![
             int_column("device", devices.iter().map(|device| Some(*device))),
-            text_column("kind", devices.iter().map(|_| Some("cpu"))),
-            text_column("name", devices.iter().map(|_| Some("test"))),
+            text_column("kind", devices.iter().map(|_| Some(if self.gpu.is_some() { "cuda" } else { "cpu" }))),
+            text_column("name", devices.iter().map(|_| Some(self.gpu.unwrap_or("test")))),
             text_column("arch", devices.iter().map(|_| self.arch)),
         ];
         put(tables, &tables::DEVICES, devices.len(), columns);
@@ -299,8 +421,18 @@ impl Fixture {
     }
 }
 
-fn put(tables: &mut Tables, table: &'static Table, height: usize, mut columns: Vec<polars::prelude::Column>) {
-    columns.push(text_column("pass", (0..height).map(|_| Some("host"))));
+fn put(tables: &mut Tables, table: &'static Table, height: usize, columns: Vec<polars::prelude::Column>) {
+    put_pass(tables, table, "host", height, columns);
+}
+
+fn put_pass(
+    tables: &mut Tables,
+    table: &'static Table,
+    pass: &str,
+    height: usize,
+    mut columns: Vec<polars::prelude::Column>,
+) {
+    columns.push(text_column("pass", (0..height).map(|_| Some(pass))));
     columns.push(int_column("rank", (0..height).map(|_| Some(0))));
     tables.set(table, build(table, columns).unwrap()).unwrap();
 }

@@ -53,7 +53,7 @@ impl Durations {
 
 /// Kind of an operation, `None` for an activity that is none.
 fn operation_kind(row: &Activity) -> Option<OperationKind> {
-    let work = row.work.filter(|_| row.kind == Kind::Kernel && row.class == Class::Compute)?;
+    let work = row.work().filter(|_| row.kind == Kind::Kernel && row.class == Class::Compute)?;
     Some((row.name, work.stage, work.phase, work.rows))
 }
 
@@ -112,7 +112,7 @@ pub fn operations(model: &Model, window: Span, durations: &Durations) -> Vec<Ope
     for (index, kind) in &chosen {
         let row = &model.activities[*index];
         let next = hosts.len();
-        let work = row.work.unwrap_or_default();
+        let work = row.work().unwrap_or_default();
         let known = |value: Option<i64>| value.unwrap_or(i64::MAX);
         operations.push(Operation {
             host: *hosts.entry((row.device, row.queue)).or_insert(next),

@@ -11,6 +11,7 @@ mod fixture;
 pub mod ideal;
 pub mod import;
 pub mod importers;
+mod index;
 mod kineto;
 pub mod losses;
 pub mod metrics;
@@ -18,11 +19,13 @@ pub mod model;
 mod ncu;
 mod nsys;
 pub mod operators;
+pub mod phases;
 pub mod raw;
 mod requests;
 mod rocm;
-pub mod roofs;
+mod roofline;
 pub mod statistics;
+mod steps;
 pub mod windows;
 
 use std::path::PathBuf;
@@ -32,7 +35,7 @@ use proftool_trace::Artifact;
 use proftool_trace::frame::{self, Tables};
 
 pub use error::Error;
-pub use metrics::{Input, METRICS, Metric};
+pub use metrics::{Against, Input, METRICS, Metric};
 pub use windows::Window;
 
 /// What a metric returned.
@@ -50,14 +53,24 @@ pub fn select(names: &[String]) -> Result<Vec<&'static Metric>, Error> {
     Ok(METRICS.iter().filter(|metric| names.is_empty() || names.iter().any(|name| name == metric.name)).collect())
 }
 
+/// What results are about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// The windows.
+    pub window: Window,
+    /// The roofs that bounds use.
+    pub against: Against,
+}
+
 /// Reads an artifact's tables and computes those metrics.
 ///
 /// # Errors
 /// When a table is unreadable or the window unknown.
-pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], window: Window) -> Result<Vec<Computed>, Error> {
+pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Options) -> Result<Vec<Computed>, Error> {
     let tables = Tables::read(artifact)?;
     let run = artifact.run();
-    let input = Input::new(&run, &artifact.manifest.target.name, &tables, window);
+    let input = Input::new(&run, &artifact.manifest.target.name, &tables, options.window.clone());
+    let input = input.with_against(options.against);
     selection.iter().map(|metric| Ok((*metric, (metric.compute)(&input)?))).collect()
 }
 

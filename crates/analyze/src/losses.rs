@@ -12,9 +12,10 @@ use proftool_trace::table::{Table, float, int, text};
 use crate::Error;
 use crate::comparison::Side;
 use crate::metrics::bubble::{Host, PART_NAMES, Parts, of_window, stage_hosts};
-use crate::metrics::{Output, RUN, TARGET, ratio, roofline};
+use crate::metrics::{Output, RUN, TARGET, ratio};
 use crate::model::Model;
 use crate::operators::{Span, split_totals, union, within};
+use crate::roofline::family;
 use crate::windows::{Scope, blocks};
 
 /// Schema of the result of [`losses`].
@@ -84,14 +85,14 @@ fn rows(baseline: Side, optimized: Side) -> Result<Vec<Row>, Error> {
     let base_compute = per_iteration(&base.phases, base.iterations);
     let all: Vec<i64> = opt.phases.iter().copied().chain(opt.parts.bubble).collect();
     let terms = per_iteration(&all, opt.iterations);
-    let families = roofline::families(optimized.input)?;
+    let families = optimized.input.families()?;
     let mut rows = Vec::new();
     for (at, phase) in phases.iter().enumerate() {
         let meaning = "what the baseline computes";
         rows.push(Row { phase: phase.clone(), ..term("baseline_compute", base_compute[at], meaning) });
     }
     for (at, phase) in phases.iter().enumerate() {
-        let limiter = roofline::phase_limiter(&families, phase.as_deref());
+        let limiter = family::phase_limiter(families, phase.as_deref());
         let extra = term("extra_compute", terms[at] - base_compute[at], extra_meaning(limiter, phase.as_deref()));
         rows.push(Row { phase: phase.clone(), limiter, ..extra });
     }

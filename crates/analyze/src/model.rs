@@ -8,6 +8,7 @@ use proftool_trace::tables;
 
 use crate::Error;
 use crate::classes::{Class, Facts, KV_RANGES, Kind, SYNC_CALLS, classify, contains_any};
+use crate::index::Index;
 use crate::operators::{Span, contains, union};
 
 /// Each distinct text once; a text is a small number elsewhere.
@@ -74,8 +75,15 @@ pub struct Activity {
     pub dst: Option<i64>,
     /// Whether its duration is modelled.
     pub simulated: bool,
+    /// What the target states about it, apart: most rows are of imported files, which state nothing.
+    work: Option<Box<Work>>,
+}
+
+impl Activity {
     /// What the target states about it.
-    pub work: Option<Work>,
+    pub fn work(&self) -> Option<Work> {
+        self.work.as_deref().copied()
+    }
 }
 
 /// A row of `work`.
@@ -102,21 +110,31 @@ pub struct Work {
 /// A row of `calls`.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    rank: i64,
-    process: Option<i64>,
-    thread: Option<i64>,
+    /// Rank.
+    pub rank: i64,
+    /// Operating-system process.
+    pub process: Option<i64>,
+    /// Operating-system thread.
+    pub thread: Option<i64>,
     /// Start and end.
     pub span: Span,
     sync: bool,
 }
+
+/// A device and a queue of it; without a queue all of it.
+pub type Place = (i64, Option<i64>);
 
 /// A finished row of `ranges`.
 #[derive(Clone, Debug)]
 pub struct Range {
     /// Rank.
     pub rank: i64,
-    process: Option<i64>,
-    thread: Option<i64>,
+    /// Operating-system process.
+    pub process: Option<i64>,
+    /// Thread that began it.
+    pub thread: Option<i64>,
+    /// Where the profiler drew a range that is not on a host thread.
+    pub place: Option<Place>,
     /// Number of the domain's name.
     pub domain: Option<u32>,
     /// Number of its name.
@@ -200,10 +218,11 @@ impl Model {
         let call_ids = model.read_calls(tables)?;
         model.read_ranges(tables)?;
         model.read_activities(tables, &call_ids)?;
-        let ids =
-            model.activities.iter().enumerate().map(|(index, row)| ((row.device.0, row.id), index as u32)).collect();
-        model.read_work(tables, &ids)?;
-        model.read_dependencies(tables, &ids)?;
+        if [&tables::WORK, &tables::DEPENDENCIES].iter().any(|table| tables.get(table).height() > 0) {
+            let ids = Index::of(model.activities.iter().map(|row| (row.device.0, row.id)));
+            model.read_work(tables, &ids)?;
+            model.read_dependencies(tables, &ids)?;
+        }
         model.syncs = model.sync_sets();
         Ok(model)
     }
@@ -274,7 +293,7 @@ impl Model {
 
     /// The phase of an activity.
     pub fn phase(&self, row: &Activity) -> Option<&str> {
-        row.work?.phase.map(|phase| self.names.text(phase))
+        row.work()?.phase.map(|phase| self.names.text(phase))
     }
 
     fn read_devices(&mut self, tables: &Tables) -> Result<(), Error> {
@@ -300,7 +319,7 @@ impl Model {
         Ok(())
     }
 
-    fn read_calls(&mut self, tables: &Tables) -> Result<HashMap<(i64, i64), u32>, Error> {
+    fn read_calls(&mut self, tables: &Tables) -> Result<Index, Error> {
         let rows = Rows::of_pass(tables.get(&tables::CALLS), &self.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
@@ -313,7 +332,7 @@ impl Model {
             let span = (starts[at], ends[at]);
             self.calls.push(Call { rank: ranks[at], process: processes[at], thread: threads[at], span, sync });
         }
-        Ok((0..ids.len()).map(|at| ((ranks[at], ids[at]), at as u32)).collect())
+        Ok(Index::of(ranks.into_iter().zip(ids)))
     }
 
     fn read_ranges(&mut self, tables: &Tables) -> Result<(), Error> {
@@ -321,16 +340,18 @@ impl Model {
         let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
         let domains = rows.names("domain", &mut self.names)?;
+        let places = rows.places(self.names.find(DEVICE_DOMAIN), &domains)?;
         for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
             if let (Some(name), Some(end)) = (name, ends[at]) {
-                let (process, thread, domain) = (processes[at], threads[at], domains[at]);
-                self.ranges.push(Range { rank: ranks[at], process, thread, domain, name, span: (starts[at], end) });
+                let (process, thread, place, domain) = (processes[at], threads[at], places[at], domains[at]);
+                let span = (starts[at], end);
+                self.ranges.push(Range { rank: ranks[at], process, thread, place, domain, name, span });
             }
         }
         Ok(())
     }
 
-    fn read_activities(&mut self, tables: &Tables, calls: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+    fn read_activities(&mut self, tables: &Tables, calls: &Index) -> Result<(), Error> {
         let rows = Rows::of_pass(tables.get(&tables::ACTIVITIES), &self.pass)?;
         let (ranks, ids, devices) = (rows.ints("rank")?, rows.ints("id")?, rows.ints("device")?);
         let (queues, processes) = (rows.optional_ints("queue")?, rows.optional_ints("process")?);
@@ -353,7 +374,7 @@ impl Model {
                 name: names[at].unwrap_or_default(),
                 // A clock that stepped back would make a negative length, which no union may see.
                 span: (starts[at], ends[at].max(starts[at])),
-                call: launched[at].and_then(|call| calls.get(&(ranks[at], call)).copied()),
+                call: launched[at].and_then(|call| calls.get(ranks[at], call)),
                 bytes: bytes[at],
                 src: sources[at],
                 dst: targets[at],
@@ -399,7 +420,7 @@ impl Model {
         spans.into_iter().map(|(thread, spans)| (thread, union(&spans))).collect()
     }
 
-    fn read_work(&mut self, tables: &Tables, activities: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+    fn read_work(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
         let rows = Rows::of_pass(tables.get(&tables::WORK), &self.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("activity")?);
         let (steps, stages) = (rows.optional_ints("step")?, rows.optional_ints("stage")?);
@@ -408,8 +429,8 @@ impl Model {
         let phases = rows.names("phase", &mut self.names)?;
         let precisions = rows.names("precision", &mut self.names)?;
         for at in 0..ids.len() {
-            let Some(index) = activities.get(&(ranks[at], ids[at])) else { continue };
-            self.activities[*index as usize].work = Some(Work {
+            let Some(index) = activities.get(ranks[at], ids[at]) else { continue };
+            self.activities[index as usize].work = Some(Box::new(Work {
                 step: steps[at],
                 phase: phases[at],
                 stage: stages[at],
@@ -418,17 +439,17 @@ impl Model {
                 flop: flop[at],
                 dram_bytes: dram_bytes[at],
                 precision: precisions[at],
-            });
+            }));
         }
         Ok(())
     }
 
-    fn read_dependencies(&mut self, tables: &Tables, activities: &HashMap<(i64, i64), u32>) -> Result<(), Error> {
+    fn read_dependencies(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
         let rows = Rows::of_pass(tables.get(&tables::DEPENDENCIES), &self.pass)?;
         let (ranks, waits, ends) = (rows.ints("rank")?, rows.ints("activity")?, rows.ints("depends_on")?);
         self.has_dependencies = !ranks.is_empty();
         for (at, kind) in rows.names("kind", &mut self.names)?.into_iter().enumerate() {
-            let row = |id| activities.get(&(ranks[at], id)).copied();
+            let row = |id| activities.get(ranks[at], id);
             // An edge to a row that was lost says nothing; the loss itself is a row of `issues`.
             let (Some(waits), Some(ends), Some(kind)) = (row(waits[at]), row(ends[at]), kind) else { continue };
             self.edges.push((waits, ends, edge_kind(self.names.text(kind))));
@@ -446,6 +467,16 @@ impl Model {
         }
         spans.into_iter().map(|(process, spans)| (process, union(&spans))).collect()
     }
+}
+
+/// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
+const DEVICE_DOMAIN: &str = "gpu";
+
+/// Payload of a range on a device.
+#[derive(serde::Deserialize)]
+struct Payload {
+    device: Option<i64>,
+    queue: Option<i64>,
 }
 
 fn edge_kind(name: &str) -> Edge {
@@ -480,10 +511,11 @@ impl<'a> Rows<'a> {
         Self { frame, keep: None }
     }
 
-    fn of_pass(frame: &'a DataFrame, pass: &str) -> Result<Self, Error> {
+    pub(crate) fn of_pass(frame: &'a DataFrame, pass: &str) -> Result<Self, Error> {
         let passes = text_values(frame, "pass")?;
         let keep: Vec<bool> = passes.iter().map(|name| name == Some(pass)).collect();
-        Ok(Self { frame, keep: Some(keep) })
+        let all = keep.iter().all(|keep| *keep);
+        Ok(Self { frame, keep: (!all).then_some(keep) })
     }
 
     fn kept<T>(&self, values: impl Iterator<Item = T>) -> Vec<T> {
@@ -494,11 +526,12 @@ impl<'a> Rows<'a> {
     }
 
     pub(crate) fn optional_ints(&self, name: &str) -> Result<Vec<Option<i64>>, Error> {
-        let column = self.frame.column(name).and_then(|column| column.i64()).map_err(|error| unreadable(&error))?;
+        let column = self.frame.column(name).map_err(|error| unreadable(&error))?;
+        // A column of nulls is one value until somebody asks for its rows.
         if column.null_count() == column.len() {
             return Ok(self.kept(std::iter::repeat_n(None, column.len())));
         }
-        Ok(self.kept(column.iter()))
+        Ok(self.kept(column.i64().map_err(|error| unreadable(&error))?.iter()))
     }
 
     /// A column that the schema keeps free of nulls.
@@ -521,6 +554,17 @@ impl<'a> Rows<'a> {
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<Option<String>>, Error> {
         let column = text_values(self.frame, name)?;
         Ok(self.kept(column.iter().map(|text| text.map(str::to_owned))))
+    }
+
+    /// Device and queue of the ranges of the device domain.
+    fn places(&self, gpu: Option<u32>, domains: &[Option<u32>]) -> Result<Vec<Option<Place>>, Error> {
+        let payloads = self.kept(text_values(self.frame, "payload")?.iter());
+        let place = |(payload, domain): (Option<&str>, &Option<u32>)| {
+            let text = payload.filter(|_| gpu.is_some() && *domain == gpu)?;
+            let payload: Payload = serde_json::from_str(text).ok()?;
+            Some((payload.device?, payload.queue))
+        };
+        Ok(payloads.into_iter().zip(domains).map(place).collect())
     }
 
     fn names(&self, name: &str, names: &mut Names) -> Result<Vec<Option<u32>>, Error> {

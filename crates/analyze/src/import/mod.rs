@@ -7,6 +7,7 @@ mod ranks;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use proftool_hardware::gpu;
 use proftool_trace::frame::Tables;
 use proftool_trace::manifest::TableRows;
 use proftool_trace::rows::{Device, Issue};
@@ -209,11 +210,15 @@ where
 fn one(claimed: &Claimed, hardware: Option<&str>, sink: &dyn Fn(&str, i64) -> Sink) -> Result<(Imported, Sink), Error> {
     let Claimed { importer, source, rank } = claimed;
     let mut import = Import::new(importer.name, source, sink(importer.name, *rank));
+    import.hardware = hardware.map(str::to_owned);
     let session = (importer.import)(source, &mut import)?;
     let (mut sink, outcome) = import.finish()?;
-    if let Some(name) = hardware.filter(|_| sink.rows(&tables::DEVICES) == 0) {
-        for device in &outcome.devices {
-            sink.put(&Device { device: *device, kind: "cuda", name, ..Device::default() })?;
+    // Devices that came another way (a host's cores) are described.
+    let described = sink.rows(&tables::DEVICES) > 0 && outcome.undescribed.len() == outcome.devices.len();
+    if let Some(name) = hardware.filter(|_| !described) {
+        let kind = gpu::find(name).map_or("cuda", |spec| spec.kind.as_str());
+        for device in &outcome.undescribed {
+            sink.put(&Device { device: *device, kind, name, ..Device::default() })?;
         }
     }
     if event_rows(&sink) == 0 {
@@ -259,5 +264,41 @@ mod tests {
         assert!(error.contains("text beginning with \"hello\""), "{error}");
         let missing = into_memory(&folder.path().join("absent")).unwrap_err();
         assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    }
+    fn with_hardware(path: &Path, hardware: &str) -> Vec<String> {
+        let claimed = claim::claimed(Source::open(path, &Arc::new(Progress::default())).unwrap()).unwrap();
+        let (_, sink) = one(&claimed, Some(hardware), &Sink::memory).unwrap();
+        let Filled::Tables(tables) = sink.finish().unwrap() else { unreachable!() };
+        let texts = |column| proftool_trace::frame::texts(tables.get(&tables::DEVICES), column).unwrap();
+        let rows = texts("kind").into_iter().flatten().zip(texts("name").into_iter().flatten());
+        rows.map(|(kind, name)| format!("{kind} {name}")).collect()
+    }
+
+    #[test]
+    fn devices_that_a_file_does_not_describe_are_those_that_the_user_names() {
+        let trace = |properties: &str, name: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("trace.json");
+            let kernel = |device: u32| {
+                format!(
+                    r#"{{"ph":"X","cat":"kernel","name":"k","pid":{device},"tid":7,"ts":{device},"dur":1,
+                    "args":{{"device":{device},"stream":7,"correlation":{device}}}}}"#
+                )
+            };
+            let (first, second) = (kernel(0), kernel(1));
+            let text =
+                format!(r#"{{"schemaVersion":1,"deviceProperties":[{properties}],"traceEvents":[{first},{second}]}}"#);
+            std::fs::write(&path, text).unwrap();
+            with_hardware(&path, name)
+        };
+        assert_eq!(trace("", "h100-sxm"), ["cuda h100-sxm", "cuda h100-sxm"]);
+        assert_eq!(trace("", "mi300x"), ["hip mi300x", "hip mi300x"]);
+    }
+
+    #[test]
+    fn an_export_of_nsys_without_the_name_of_its_gpu_takes_that_of_the_user() {
+        let Some(folder) = crate::fixture::shared_data("nsys") else { return };
+        let devices = with_hardware(&folder.join("h100x2_train_after.schema3.25.sqlite"), "h100-sxm");
+        assert!(!devices.is_empty() && devices.iter().all(|device| device == "cuda h100-sxm"), "{devices:?}");
     }
 }

@@ -86,7 +86,7 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
         import.issue(Severity::Info, "device_without_roofs", 1, detail);
     }
     let devices = [ran, &roofed, &[0]].into_iter().find(|devices| !devices.is_empty()).unwrap_or_default();
-    devices.iter().try_for_each(|device| import.put(&system.device(*device)))?;
+    devices.iter().try_for_each(|device| import.device(&system.device(*device)))?;
     Ok(Session { clock: "rocprofiler (ns, means over its runs)".to_owned(), ..Session::default() })
 }
 

@@ -118,7 +118,7 @@ impl Devices {
             let Some(properties) = found.or(any) else { continue };
             let arch = properties.arch(metadata.hip);
             let name = if properties.name.is_empty() { arch.as_deref().unwrap_or("unknown") } else { &properties.name };
-            import.put(&Device {
+            import.device(&Device {
                 device: *device,
                 kind: if metadata.hip { "hip" } else { "cuda" },
                 name,

@@ -129,7 +129,7 @@ pub const PART_NAMES: [&str; 6] = ["fill_drain", "imbalance", "transfer", "host"
 pub fn stage_hosts(model: &Model) -> Vec<Host> {
     let compute = || model.activities.iter().enumerate().filter(|(_, row)| row.class == Class::Compute);
     let staged: BTreeSet<(DeviceKey, Option<i64>)> = compute()
-        .filter(|(_, row)| row.work.is_some_and(|work| work.stage.is_some()))
+        .filter(|(_, row)| row.work().is_some_and(|work| work.stage.is_some()))
         .map(|(_, row)| (row.device, row.queue))
         .collect();
     let devices: BTreeSet<DeviceKey> = staged.iter().map(|host| host.0).collect();
@@ -222,7 +222,7 @@ fn inputs(model: &Model, operation: usize) -> (Vec<usize>, Vec<usize>) {
 fn micro_batches(model: &Model, window: Span) -> Option<i64> {
     let (mut found, mut sizes) = (BTreeSet::new(), BTreeSet::new());
     for row in model.begun_in(&[window]).filter(|row| row.class == Class::Compute) {
-        let Some(work) = row.work else { continue };
+        let Some(work) = row.work() else { continue };
         found.insert((work.step, work.micro_batch?));
         sizes.insert((work.phase, work.rows?));
     }

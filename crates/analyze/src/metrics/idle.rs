@@ -58,8 +58,10 @@ pub static TABLE: Table = Table {
 pub struct Causes {
     /// kv_wait, comm_wait, dependency_wait, sync, host_wait, launch, other.
     pub parts: [i64; 7],
-    followed: i64,
-    covered: i64,
+    /// Gaps that an activity follows.
+    pub(crate) followed: i64,
+    /// Those where its launching call is recorded.
+    pub(crate) covered: i64,
 }
 
 struct Row {

@@ -188,7 +188,7 @@ fn link_ratio(transfers: &[&Activity], windows: &[Span], links: &HashMap<(i64, i
 fn interference(model: &Model, in_flight: &[Span], windows: &[Span]) -> Option<f64> {
     let mut kinds: BTreeMap<_, [Vec<f64>; 2]> = BTreeMap::new();
     for row in model.begun_in(windows).filter(|row| row.class == Class::Compute) {
-        if let Some(work) = row.work.filter(|_| model.phase(row) == Some("decode")) {
+        if let Some(work) = row.work().filter(|_| model.phase(row) == Some("decode")) {
             let disturbed = usize::from(covered(row.span, in_flight) > 0);
             let both = kinds.entry((row.name, work.stage, work.rows)).or_default();
             both[disturbed].push((row.span.1 - row.span.0) as f64);

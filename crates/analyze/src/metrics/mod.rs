@@ -11,15 +11,30 @@ use proftool_trace::table::{Column, Table, int, text};
 
 use crate::Error;
 use crate::model::{DeviceKey, Model};
+use crate::roofline::Engine;
+use crate::roofline::family::{Family, families};
 use crate::windows::{self, Scope, Window, WindowSet};
+
+pub use crate::roofline::Against;
 
 pub mod bubble;
 pub mod idle;
 pub mod kernels;
 pub mod kv_transfer;
 pub mod overlap;
+pub mod phases;
 pub mod roofline;
+pub mod roofline_energy;
 pub mod roofline_flop;
+pub mod roofline_instruction;
+pub mod roofline_level;
+pub mod roofline_link;
+pub mod roofline_operator;
+pub mod roofline_sampled;
+pub mod roofline_unplaced;
+pub mod roofs;
+pub mod triage;
+pub mod waterfall;
 
 /// What a metric is computed from.
 #[derive(Debug)]
@@ -32,13 +47,42 @@ pub struct Input<'a> {
     pub tables: &'a Tables,
     /// Which windows to report.
     pub window: Window,
+    /// Which roofs the bounds use.
+    pub against: Against,
     model: OnceCell<Model>,
+    engine: OnceCell<Engine>,
+    families: OnceCell<Vec<Family>>,
 }
 
 impl<'a> Input<'a> {
     /// An input; the tables are viewed when the first metric asks.
     pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
-        Self { run, target, tables, window, model: OnceCell::new() }
+        let (model, engine, families) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { run, target, tables, window, against: Against::default(), model, engine, families }
+    }
+
+    /// The input with bounds against those roofs.
+    #[must_use]
+    pub fn with_against(self, against: Against) -> Self {
+        Self { against, ..self }
+    }
+
+    /// Every launch with its counts and bounds, placed once.
+    pub(crate) fn engine(&self) -> Result<&Engine, Error> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = Engine::read(self)?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The kernel families of every device and window set, summed once.
+    pub(crate) fn families(&self) -> Result<&[Family], Error> {
+        if let Some(families) = self.families.get() {
+            return Ok(families);
+        }
+        let families = families(self)?;
+        Ok(self.families.get_or_init(|| families))
     }
 
     /// The typed view of the timeline pass, made once.
@@ -103,8 +147,19 @@ pub const METRICS: &[Metric] = &[
     kernels::METRIC,
     kv_transfer::METRIC,
     overlap::METRIC,
+    phases::METRIC,
     roofline::METRIC,
+    roofline_energy::METRIC,
     roofline_flop::METRIC,
+    roofline_instruction::METRIC,
+    roofline_level::METRIC,
+    roofline_link::METRIC,
+    roofline_operator::METRIC,
+    roofline_sampled::METRIC,
+    roofline_unplaced::METRIC,
+    roofs::METRIC,
+    triage::METRIC,
+    waterfall::METRIC,
 ];
 
 /// The metric of that name.

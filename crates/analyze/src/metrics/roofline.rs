@@ -1,22 +1,24 @@
 //! The roofline: how close each kernel family comes to its bound, and how much time is recoverable.
 //!
-//! Per launch: t_math = F / P with P the best roof of the kernel's precision; t_mem = Q / B over the levels for which
-//! bytes are known (compulsory DRAM bytes here); t_comm = bytes / link rate for a copy. The bound is the largest, its
-//! name the limiter, rounded to a nanosecond; bound_ns of a family is the sum over its launches (Williams et al., 2009,
-//! in time form, so that it adds across kernels and is defined without FLOP). recoverable_ns = max(0, time - bound)
-//! and above_roof_ns = max(0, bound - time) of the family's sums. A launch belongs to the window in which it begins, with its whole duration.
+//! Per launch: t_math = sum of F / P over the precisions; t_mem = the largest Q / B over the levels whose bytes are known;
+//! t_comm = wire bytes / link rate. The bound is the largest, its name the limiter, rounded to a nanosecond; bound_ns of
+//! a family is the sum over its launches (Williams et al., 2009, in time form, so that it adds across kernels and is
+//! defined without FLOP). recoverable_ns = max(0, time - bound) and above_roof_ns = max(0, bound - time) of the family's
+//! sums. A launch belongs to the window in which it begins, with its whole duration.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use polars::prelude::DataFrame;
-use proftool_trace::table::{Table, float, int, text};
+use proftool_roofline::triage::{Finding, Symptom};
+use proftool_roofline::{Level, RoofSource};
+use proftool_trace::table::{Table, boolean, float, int, text};
 
-use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, kv_transfer, ratio};
+use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
-use crate::classes::{Class, Kind};
-use crate::model::{Activity, Device, DeviceKey, Model};
-use crate::roofs::{Ceilings, Roofs};
-use crate::windows::WindowSet;
+use crate::model::DeviceKey;
+use crate::roofline::family::Family;
+use crate::roofline::findings::findings;
+use crate::roofline::{DeviceRoofs, Engine};
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -25,6 +27,9 @@ pub const METRIC: Metric = Metric {
     table: &TABLE,
     compute,
 };
+
+/// Version of the columns: a column that is removed or means something else is a new one.
+const SCHEMA_VERSION: i64 = 1;
 
 /// Schema of the result.
 pub static TABLE: Table = Table {
@@ -37,354 +42,250 @@ pub static TABLE: Table = Table {
         DEVICE,
         WINDOW,
         text("name", "Name of the kernel or copy."),
-        text("phase", "Phase that the target states, for example `prefill`, `decode`, `kv_transfer`.").or_null(),
+        text("family", "Short name: without return type, parameters, namespace and template arguments."),
+        text("kind", "`kernel`, `copy`, `set` or `graph`."),
+        text("phase", "Phase, for example `prefill`, `decode`, `kv_transfer`.").or_null(),
         text("precision", "Type of the arithmetic with the largest t_math.").or_null(),
         int("launches", "Launches that begin in the windows."),
+        int("matched_launches", "Launches whose counts are known, or of pages without durations their rates."),
+        text("match", "How the counts were found, the weakest of the launches: `launch` (counters of the launch), `shape` (mean of the same kernel, grid and block), `name` (mean of the same kernel), `stated` (by the target), `operator` (from shapes), `trace` (bytes of a copy, set or collective).").or_null(),
         int("time_ns", "Sum of their durations."),
-        int("flop", "Floating-point operations, an FMA counted as two.").or_null(),
-        int("dram_bytes", "Compulsory bytes; of a copy the bytes moved.").or_null(),
-        float("arithmetic_intensity", "flop / dram_bytes.").or_null(),
-        float("flop_per_s", "flop / time_ns.").or_null(),
-        float("bytes_per_s", "dram_bytes / time_ns.").or_null(),
-        int("bound_ns", "Sum over the launches of the least time that the measured roofs allow.").or_null(),
+        float("time_ratio", "time_ns over that of all kernels of the device in the windows; null for copies and sets.").or_null(),
+        int("flop", "Floating-point operations, an FMA counted as two; integer operations are in `roofline_flop` only.").or_null(),
+        int("dram_bytes", "DRAM bytes; of a copy between devices or a collective the bytes moved.").or_null(),
+        int("l2_bytes", "Bytes of the second-level cache.").or_null(),
+        int("l1_bytes", "Bytes of the first-level cache.").or_null(),
+        float("arithmetic_intensity", "flop / dram_bytes, over the launches of which both are known.").or_null(),
+        float("flop_per_s", "flop over the time of the launches whose counts are known.").or_null(),
+        float("bytes_per_s", "dram_bytes over the time of the launches whose counts are known.").or_null(),
+        boolean("placed", "Whether any launch has a bound."),
+        int("placed_time_ns", "Time of the launches that have a bound."),
+        int("bound_ns", "Sum over the launches of the least time that the roofs in use allow.").or_null(),
         float("efficiency_ratio", "bound_ns over the time of the launches that have one.").or_null(),
         int("bound_datasheet_ns", "The same with datasheet roofs.").or_null(),
         float("efficiency_datasheet_ratio", "bound_datasheet_ns over the time of the launches that have one.")
             .or_null(),
+        int("bound_observed_ns", "The same with roofs at the observed clock; only where the time was taken at that clock.").or_null(),
+        float("efficiency_observed_ratio", "bound_observed_ns over the time of the launches that have one.").or_null(),
         int("recoverable_ns", "max(0, time - bound) of the family.").or_null(),
+        float("cumulative_recoverable_ratio", "recoverable_ns of this and the rows above it over that of all rows of the device and window.").or_null(),
         int("above_roof_ns", "max(0, bound - time) of the family.").or_null(),
         text("limiter", "`compute`, `memory` or `link`: which roof gives most of bound_ns.").or_null(),
-        text("level", "Levels whose bytes entered the bound.").or_null(),
+        text("limiter_level", "The level that limits, where the limiter is memory.").or_null(),
+        text("level", "Levels whose bytes entered the bound, joined by `;`; `link` for what crosses one.").or_null(),
+        int("partial_launches", "Launches that did something without a roof, or of which the page does not count all arithmetic or the bytes of the memory: their bound is a lower one."),
         int("shared_bound_ns", "The bound when the cores in use share the DRAM; cpu devices only.").or_null(),
         float("shared_efficiency_ratio", "shared_bound_ns over the time of the launches that have one.").or_null(),
         text("shared_limiter", "The limiter when the cores in use share the DRAM.").or_null(),
-        text("roof_compute", "The measured compute roof and why it is the one.").or_null(),
-        text("roof_bandwidth", "The measured bandwidth roof and why it is the one.").or_null(),
+        text("roof_source", "Where the roofs in use come from: `measured`, `datasheet`, or both joined by `+`.").or_null(),
+        text("roof_compute", "The compute roof in use and why it is the one.").or_null(),
+        text("roof_bandwidth", "The bandwidth roof in use and why it is the one.").or_null(),
         text("roof_shared", "The shared bandwidth roof.").or_null(),
         text("roof_datasheet", "The datasheet roofs that bound_datasheet_ns used.").or_null(),
+        text("roof_observed", "The roofs that bound_observed_ns used.").or_null(),
+        text("roof_note", "What the sources of the roofs disagree about, and what else limits them.").or_null(),
         float("roof_flop_per_s", "Value of the compute roof.").or_null(),
-        float("roof_bytes_per_s", "Value of the bandwidth roof (of the link for a copy).").or_null(),
+        float("roof_bytes_per_s", "Value of the bandwidth roof that belongs to dram_bytes (of the link for what crosses one).").or_null(),
         float("roof_shared_bytes_per_s", "Value of the shared bandwidth roof.").or_null(),
-        text("above_roof_reason", "What to look at first when launches lie above their roof.").or_null(),
-        text("formula_id", "The formulas that made flop and bytes.").or_null(),
-        text("flop_source", "`analytic` or `counter`.").or_null(),
-        text("bytes_source", "`analytic (compulsory)`, `counter` or `trace`.").or_null(),
-        text("time_source", "The pass that the durations come from."),
+        float("amplification_ratio", "Counted over compulsory DRAM bytes of the launches for which both are known.").or_null(),
+        float("flop_amplification_ratio", "Counted over analytic FLOP of the launches for which both are known.").or_null(),
+        text("above_roof_reason", "The first cause that fits launches above their roof, with its evidence.").or_null(),
+        text("triage", "Causes that fit what cannot be, joined by `;`; the metric `triage` explains them.").or_null(),
+        text("formula_id", "The formulas that made flop and bytes, joined by `;`.").or_null(),
+        text("formula_note", "What the reader must know about the formulas.").or_null(),
+        text("flop_source", "`analytic`, `counter`, or both joined by `+`.").or_null(),
+        text("bytes_source", "`analytic (compulsory)`, `counter`, `trace`, or several joined by `+`.").or_null(),
+        text("time_source", "The pass that the durations come from; of replayed kernels `replay (pass ...)`; `no duration: mean rates (pass ...)` where flop_per_s, bytes_per_s and the ratios are means of what the page states."),
+        int("schema_version", "Version of these columns."),
     ],
 };
 
-/// Formulas of a built-in target: each operation states its own FLOP and compulsory bytes.
-const STATED: &str = "work-1";
-
-/// Which roof is the lowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Limiter {
-    Compute,
-    Memory,
-    Link,
+/// One row, with what it stands on.
+struct Row<'a> {
+    family: &'a Family,
+    engine: &'a Engine,
+    roofs: &'a DeviceRoofs,
+    cumulative: Option<f64>,
+    findings: Vec<Finding>,
 }
 
-impl Limiter {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Compute => "compute",
-            Self::Memory => "memory",
-            Self::Link => "link",
-        }
+/// The rows of every device and window set, the most recoverable time first.
+fn rows<'i>(input: &'i Input<'_>) -> Result<Vec<Row<'i>>, Error> {
+    let engine = input.engine()?;
+    let mut families: Vec<&Family> = input.families()?.iter().collect();
+    families.sort_by_key(|family| std::cmp::Reverse((family.used.recoverable(), family.time)));
+    let mut sums: HashMap<(DeviceKey, &str), (i64, i64)> = HashMap::new();
+    let key = |family: &'i Family| (family.device, family.window.as_str());
+    for family in &families {
+        let sum = sums.entry(key(family)).or_default();
+        sum.1 = sum.1.saturating_add(family.used.recoverable().unwrap_or(0));
     }
+    let findings = findings(input, &families)?;
+    let mut row = |(family, findings): (&'i Family, Vec<Finding>)| {
+        let sum = sums.entry(key(family)).or_default();
+        sum.0 = sum.0.saturating_add(family.used.recoverable().unwrap_or(0));
+        let cumulative = family.used.recoverable().and_then(|_| ratio(sum.0, sum.1));
+        Some(Row { roofs: engine.roofs(family.device)?, family, engine, cumulative, findings })
+    };
+    Ok(families.into_iter().zip(findings).filter_map(&mut row).collect())
 }
 
-/// Bounds summed over launches.
-#[derive(Clone, Debug, Default)]
-struct Bounds {
-    ns: i64,
-    time: i64,
-    limiters: BTreeMap<Limiter, i64>,
-}
-
-impl Bounds {
-    fn add(&mut self, bound: Option<(i64, Limiter)>, time: i64) {
-        let Some((bound, limiter)) = bound else { return };
-        self.ns += bound;
-        self.time += time;
-        *self.limiters.entry(limiter).or_default() += bound;
-    }
-
-    /// The sum, `None` when no launch has a bound.
-    fn known(&self, value: i64) -> Option<i64> {
-        (!self.limiters.is_empty()).then_some(value)
-    }
-
-    fn recoverable(&self) -> Option<i64> {
-        self.known((self.time - self.ns).max(0))
-    }
-
-    fn above_roof(&self) -> Option<i64> {
-        self.known((self.ns - self.time).max(0))
-    }
-
-    fn efficiency(&self) -> Option<f64> {
-        self.known(self.ns).and_then(|ns| ratio(ns, self.time))
-    }
-
-    fn limiter(&self) -> Option<Limiter> {
-        // On equal sums the first: a kernel on the ridge is named compute.
-        self.limiters.iter().rev().max_by_key(|(_, ns)| **ns).map(|(limiter, _)| *limiter)
-    }
-}
-
-/// One kernel family in one phase.
-#[derive(Debug, Default)]
-pub(crate) struct Family {
-    pub(crate) device: DeviceKey,
-    pub(crate) window: String,
-    pub(crate) name: String,
-    pub(crate) phase: Option<String>,
-    launches: i64,
-    time: i64,
-    /// FLOP and t_math in ns, by precision.
-    pub(crate) flop: BTreeMap<String, (i64, f64)>,
-    bytes: Option<i64>,
-    is_copy: bool,
-    measured: Bounds,
-    shared: Bounds,
-    datasheet: Bounds,
-    roofs: std::rc::Rc<DeviceRoofs>,
-    link: Option<f64>,
-}
-
-/// The roofs of one device from all sources.
-#[derive(Debug, Default)]
-struct DeviceRoofs {
-    measured: Roofs,
-    /// The measured roofs with the shared bandwidth in place of the own.
-    shared: Option<Roofs>,
-    datasheet: Roofs,
-}
-
-fn device_roofs(ceilings: &Ceilings, device: &Device, cores_in_use: i64) -> DeviceRoofs {
-    let measured = ceilings.measured(device, cores_in_use);
-    let shared = measured.shared.clone().map(|roof| Roofs { memory: Some(roof), ..measured.clone() });
-    DeviceRoofs { measured, shared, datasheet: ceilings.datasheet(device) }
-}
-
-/// The families of every device and window set, unsorted.
-pub(crate) fn families(input: &Input) -> Result<Vec<Family>, Error> {
-    let ceilings = Ceilings::read(input.tables)?;
-    let links = kv_transfer::links(input)?;
-    input.of_devices(|model, key, sets| {
-        let unknown = Device { key, kind: String::new(), arch: None };
-        let device = model.devices.iter().find(|device| device.key == key).unwrap_or(&unknown);
-        let of_set = |set| {
-            let roofs = std::rc::Rc::new(device_roofs(&ceilings, device, cores_in_use(model, set)));
-            of_device(model, key, set, &roofs, &links)
-        };
-        sets.iter().flat_map(of_set).collect()
-    })
-}
-
-/// The roof that gives most of the bounds of a phase.
-pub(crate) fn phase_limiter(families: &[Family], phase: Option<&str>) -> Option<&'static str> {
-    let mut whole = Bounds::default();
-    for family in families.iter().filter(|family| family.phase.as_deref() == phase && !family.is_copy) {
-        for (limiter, ns) in &family.measured.limiters {
-            *whole.limiters.entry(*limiter).or_default() += ns;
-        }
-    }
-    whole.limiter().map(Limiter::name)
-}
-
-/// How many devices compute in the windows; of cpu devices, each is one core.
-fn cores_in_use(model: &Model, set: &WindowSet) -> i64 {
-    let rows = model.begun_in(&set.spans).filter(|row| row.class == Class::Compute);
-    rows.map(|row| row.device).collect::<BTreeSet<_>>().len() as i64
-}
-
-fn of_device(
-    model: &Model,
-    device: DeviceKey,
-    set: &WindowSet,
-    roofs: &std::rc::Rc<DeviceRoofs>,
-    links: &HashMap<(i64, i64), f64>,
-) -> Vec<Family> {
-    let mut families: BTreeMap<(&str, Option<&str>), Family> = BTreeMap::new();
-    for row in model.begun_on(device, &set.spans).filter(|row| row.kind != Kind::Sync) {
-        let key = (model.names.text(row.name), model.phase(row));
-        let family = families.entry(key).or_insert_with(|| Family {
-            device,
-            window: set.name.clone(),
-            name: key.0.to_owned(),
-            phase: key.1.map(str::to_owned),
-            roofs: roofs.clone(),
-            ..Family::default()
-        });
-        add_launch(family, model, row, links);
-    }
-    families.into_values().collect()
-}
-
-fn add_launch(family: &mut Family, model: &Model, row: &Activity, links: &HashMap<(i64, i64), f64>) {
-    let time = row.span.1 - row.span.0;
-    family.launches += 1;
-    family.time += time;
-    if row.kind == Kind::Copy {
-        family.is_copy = true;
-        let link = row.src.zip(row.dst).and_then(|ends| links.get(&ends).copied());
-        family.link = family.link.or(link);
-        if let Some(bytes) = row.bytes {
-            *family.bytes.get_or_insert(0) += bytes;
-        }
-        let bound =
-            row.bytes.zip(link).map(|(bytes, rate)| ((bytes as f64 * 1e9 / rate).round() as i64, Limiter::Link));
-        family.measured.add(bound, time);
-        return;
-    }
-    let Some(work) = row.work else { return };
-    let roofs = family.roofs.clone();
-    let flop = work.flop.zip(work.precision.map(|precision| model.names.text(precision)));
-    if let Some((flop, precision)) = flop {
-        let entry = family.flop.entry(precision.to_owned()).or_default();
-        entry.0 += flop;
-        entry.1 += roofs.measured.compute.get(precision).map_or(0.0, |roof| flop as f64 * 1e9 / roof.value);
-    }
-    if let Some(bytes) = work.dram_bytes {
-        *family.bytes.get_or_insert(0) += bytes;
-    }
-    family.measured.add(bound(&roofs.measured, flop, work.dram_bytes), time);
-    family.datasheet.add(bound(&roofs.datasheet, flop, work.dram_bytes), time);
-    if let Some(shared) = &roofs.shared {
-        family.shared.add(bound(shared, flop, work.dram_bytes), time);
-    }
-}
-
-/// The least time that the roofs allow for one launch. `None` with neither FLOP nor bytes under a roof.
-fn bound(roofs: &Roofs, flop: Option<(i64, &str)>, bytes: Option<i64>) -> Option<(i64, Limiter)> {
-    let math = flop.and_then(|(flop, precision)| Some(flop as f64 * 1e9 / roofs.compute.get(precision)?.value));
-    let memory = bytes.and_then(|bytes| Some(bytes as f64 * 1e9 / roofs.memory.as_ref()?.value));
-    match (math, memory) {
-        (None, None) => None,
-        (math, memory) if math >= memory => Some((math?.round() as i64, Limiter::Compute)),
-        (_, memory) => Some((memory?.round() as i64, Limiter::Memory)),
-    }
-}
-
-impl Family {
-    fn flop_sum(&self) -> Option<i64> {
-        (!self.flop.is_empty()).then(|| self.flop.values().map(|(flop, _)| flop).sum())
-    }
-
-    fn precision(&self) -> Option<&str> {
-        let largest = self.flop.iter().max_by(|a, b| a.1.1.total_cmp(&b.1.1).then(a.1.0.cmp(&b.1.0)));
-        largest.map(|(precision, _)| precision.as_str())
-    }
-
-    fn compute_roof<'a>(&self, roofs: &'a Roofs) -> Option<&'a crate::roofs::Roof> {
-        roofs.compute.get(self.precision()?)
-    }
-
+impl Row<'_> {
     fn roof_compute(&self) -> Option<String> {
-        let roof = self.compute_roof(&self.roofs.measured)?;
-        Some(format!("{}: the best roof of the kernel's precision", roof.label))
+        if let Some(roof) = self.family.compute_roof(&self.roofs.used) {
+            return Some(format!("{}: the best roof of the kernel's precision", roof.label));
+        }
+        // Counted, and nothing done.
+        self.family.known_used().limiter().filter(|name| *name == "compute")?;
+        let roof = self.roofs.used.compute.values().next()?;
+        Some(format!("{}: no FLOP, for which any compute roof gives zero", roof.label))
     }
 
     fn roof_bandwidth(&self) -> Option<String> {
-        if self.is_copy {
-            return self.link.map(|rate| format!("link, stated {:.1} GB/s", rate / 1e9));
+        if let Some(link) = self.family.link_roof(self.engine) {
+            return Some(link.label.clone());
         }
-        let roof = self.roofs.measured.memory.as_ref().filter(|_| self.bytes.is_some())?;
-        Some(format!("{}: compulsory bytes come from DRAM", roof.label))
+        let level = self.family.slowest(&self.roofs.used)?;
+        let roof = self.roofs.used.bandwidth.get(&level)?;
+        let why = match self.family.bytes_source().as_deref() {
+            Some("counter") => "the level whose counted bytes take longest",
+            Some("trace") => "the bytes of the trace come from DRAM",
+            _ => "compulsory bytes come from DRAM",
+        };
+        Some(format!("{}: {why}", roof.label))
     }
 
-    fn roof_shared(&self) -> Option<String> {
-        let roof = self.roofs.measured.shared.as_ref().filter(|_| self.bytes.is_some() && !self.is_copy)?;
-        Some(roof.label.clone())
+    fn roof_shared(&self) -> Option<&proftool_roofline::Roof> {
+        self.family.bytes_of(Level::Dram)?;
+        self.family.shared_roofs()?.bandwidth.get(&Level::Dram).filter(|_| !self.family.is_copy)
     }
 
-    fn roof_datasheet(&self) -> Option<String> {
-        self.datasheet.known(0)?;
-        let compute = self.compute_roof(&self.roofs.datasheet).map(|roof| roof.label.as_str());
-        let memory = self.roofs.datasheet.memory.as_ref().map(|roof| roof.label.as_str());
-        Some(format!("{}; {}", compute.unwrap_or("no compute roof"), memory.unwrap_or("no bandwidth roof")))
+    /// The labels of the compute and the bandwidth roof of other roofs than those in use, or of the link's datasheet.
+    fn roofs_of(&self, roofs: &proftool_roofline::Roofs) -> String {
+        if let Some(link) = self.family.link_datasheet(self.engine) {
+            return link.label.clone();
+        }
+        let compute = self.family.compute_roof(roofs).map(|roof| roof.label.as_str());
+        let level = self.family.slowest(roofs).or(Some(Level::Dram));
+        let memory = level.and_then(|level| roofs.bandwidth.get(&level)).map(|roof| roof.label.as_str());
+        format!("{}; {}", compute.unwrap_or("no compute roof"), memory.unwrap_or("no bandwidth roof"))
     }
 
     fn roof_bytes_per_s(&self) -> Option<f64> {
-        let memory = self.roofs.measured.memory.as_ref().filter(|_| self.bytes.is_some());
-        if self.is_copy { self.link } else { memory.map(|roof| roof.value) }
+        if let Some(link) = self.family.link_roof(self.engine) {
+            return Some(link.value);
+        }
+        Some(self.roofs.used.bandwidth.get(&self.family.outermost()?)?.value)
     }
 
-    fn level(&self) -> Option<&'static str> {
-        self.roof_bytes_per_s().map(|_| if self.is_copy { "link" } else { "DRAM" })
+    fn roof_source(&self) -> Option<String> {
+        let in_use = self.family.roofs_in_use(self.engine, self.roofs);
+        let has = |source: RoofSource| in_use.iter().any(|roof| roof.source == source);
+        let all = [RoofSource::Measured, RoofSource::Observed, RoofSource::Datasheet];
+        let names: Vec<&str> = all.into_iter().filter(|source| has(*source)).map(RoofSource::name).collect();
+        (!names.is_empty()).then(|| names.join("+"))
     }
 
-    /// What most often puts launches above a roof, by the roof that they cross.
-    fn above_roof_reason(&self) -> Option<&'static str> {
-        if self.measured.above_roof().unwrap_or_default() == 0 {
+    /// What is disputed about the roofs in use, then what is said about the device.
+    fn roof_note(&self) -> Option<String> {
+        let in_use = self.family.roofs_in_use(self.engine, self.roofs);
+        if in_use.is_empty() {
             return None;
         }
-        self.measured.limiter().map(|limiter| match limiter {
-            Limiter::Compute => "a higher clock than that of the ceiling trial, or undercounted time",
-            Limiter::Memory => "operands reused from a cache: compulsory bytes count as DRAM traffic",
-            Limiter::Link => "a link faster than stated, or undercounted time",
-        })
+        let disputed =
+            in_use.iter().filter_map(|roof| Some(format!("{}: disputed: {}", roof.label, roof.disputed.as_ref()?)));
+        let notes: Vec<String> = disputed.chain(self.roofs.notes.iter().cloned()).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
-    fn bytes_source(&self) -> Option<&'static str> {
-        self.bytes.map(|_| if self.is_copy { "trace" } else { "analytic (compulsory)" })
+    fn level(&self) -> Option<String> {
+        if self.family.link_roof(self.engine).is_some() {
+            return Some("link".to_owned());
+        }
+        let levels: Vec<&str> = self.family.levels(&self.roofs.used).into_iter().map(Level::name).collect();
+        (!levels.is_empty()).then(|| levels.join(";"))
     }
 
-    fn formula(&self) -> Option<&'static str> {
-        (!self.flop.is_empty() || (self.bytes.is_some() && !self.is_copy)).then_some(STATED)
+    /// The causes that fit, each once, the likely ones first.
+    fn triage(&self) -> Option<String> {
+        let mut causes: Vec<&str> = Vec::new();
+        for finding in &self.findings {
+            if !causes.contains(&finding.cause) {
+                causes.push(finding.cause);
+            }
+        }
+        (!causes.is_empty()).then(|| causes.join(";"))
     }
-}
 
-fn per_second(count: Option<i64>, ns: i64) -> Option<f64> {
-    count.filter(|_| ns > 0).map(|count| count as f64 * 1e9 / ns as f64)
+    /// Why launches lie above their roof: the evidence of the first cause that fits.
+    fn above_roof_reason(&self) -> Option<String> {
+        let above = |finding: &&Finding| finding.symptom == Symptom::AboveRoof;
+        let finding = self.findings.iter().find(above)?;
+        Some(format!("{}: {}", finding.cause, finding.evidence))
+    }
 }
 
 fn compute(input: &Input) -> Result<DataFrame, Error> {
-    let mut families = families(input)?;
-    let recoverable = |family: &Family| family.measured.recoverable();
-    families.sort_by_key(|family| std::cmp::Reverse((recoverable(family), family.time)));
-    let pass = input.model()?.pass.as_str();
-    Output::new(input.run, input.target, &families)
-        .int("rank", |row| Some(row.device.0))
-        .int("device", |row| Some(row.device.1))
-        .text("window", |row| Some(&row.window))
-        .text("name", |row| Some(&row.name))
-        .text("phase", |row| row.phase.as_deref())
-        .text("precision", Family::precision)
-        .int("launches", |row| Some(row.launches))
-        .int("time_ns", |row| Some(row.time))
-        .int("flop", Family::flop_sum)
-        .int("dram_bytes", |row| row.bytes)
-        .float("arithmetic_intensity", |row| row.flop_sum().zip(row.bytes).and_then(|(flop, bytes)| ratio(flop, bytes)))
-        .float("flop_per_s", |row| per_second(row.flop_sum(), row.time))
-        .float("bytes_per_s", |row| per_second(row.bytes, row.time))
-        .int("bound_ns", |row| row.measured.known(row.measured.ns))
-        .float("efficiency_ratio", |row| row.measured.efficiency())
-        .int("bound_datasheet_ns", |row| row.datasheet.known(row.datasheet.ns))
-        .float("efficiency_datasheet_ratio", |row| row.datasheet.efficiency())
-        .int("recoverable_ns", recoverable)
-        .int("above_roof_ns", |row| row.measured.above_roof())
-        .text("limiter", |row| row.measured.limiter().map(Limiter::name))
-        .text("level", Family::level)
-        .int("shared_bound_ns", |row| row.shared.known(row.shared.ns))
-        .float("shared_efficiency_ratio", |row| row.shared.efficiency())
-        .text("shared_limiter", |row| row.shared.limiter().map(Limiter::name))
-        .text("roof_compute", Family::roof_compute)
-        .text("roof_bandwidth", Family::roof_bandwidth)
-        .text("roof_shared", Family::roof_shared)
-        .text("roof_datasheet", Family::roof_datasheet)
-        .float("roof_flop_per_s", |row| row.compute_roof(&row.roofs.measured).map(|roof| roof.value))
-        .float("roof_bytes_per_s", Family::roof_bytes_per_s)
-        .float("roof_shared_bytes_per_s", |row| {
-            row.roof_shared().and(row.roofs.measured.shared.as_ref()).map(|r| r.value)
-        })
-        .text("above_roof_reason", Family::above_roof_reason)
-        .text("formula_id", Family::formula)
-        .text("flop_source", |row| row.flop_sum().map(|_| "analytic"))
-        .text("bytes_source", Family::bytes_source)
-        .text("time_source", |_| Some(pass))
+    let rows = rows(input)?;
+    Output::new(input.run, input.target, &rows)
+        .int("rank", |row| Some(row.family.device.0))
+        .int("device", |row| Some(row.family.device.1))
+        .text("window", |row| Some(&row.family.window))
+        .text("name", |row| Some(&row.family.name))
+        .text("family", |row| Some(row.family.short_name()))
+        .text("kind", |row| Some(row.family.kind))
+        .text("phase", |row| row.family.phase.as_deref())
+        .text("precision", |row| row.family.largest(&row.roofs.used).map(|(precision, _)| precision.name()))
+        .int("launches", |row| Some(row.family.launches))
+        .int("matched_launches", |row| Some(row.family.matched))
+        .text("match", |row| row.family.quality.map(crate::roofline::Quality::name))
+        .int("time_ns", |row| Some(row.family.time))
+        .float("time_ratio", |row| row.family.time_ratio())
+        .int("flop", |row| row.family.flop_sum())
+        .int("dram_bytes", |row| row.family.moved())
+        .int("l2_bytes", |row| row.family.bytes_of(Level::L2))
+        .int("l1_bytes", |row| row.family.bytes_of(Level::L1))
+        .float("arithmetic_intensity", |row| row.family.intensity(Level::Dram))
+        .float("flop_per_s", |row| row.family.flop_per_s())
+        .float("bytes_per_s", |row| row.family.bytes_per_s())
+        .bool("placed", |row| Some(row.family.is_placed()))
+        .int("placed_time_ns", |row| Some(row.family.used.ns().map_or(0, |_| row.family.used.time())))
+        .int("bound_ns", |row| row.family.used.ns())
+        .float("efficiency_ratio", |row| row.family.known_used().efficiency())
+        .int("bound_datasheet_ns", |row| row.family.datasheet.ns())
+        .float("efficiency_datasheet_ratio", |row| row.family.known_datasheet().efficiency())
+        .int("bound_observed_ns", |row| row.family.observed.ns())
+        .float("efficiency_observed_ratio", |row| row.family.known_observed().efficiency())
+        .int("recoverable_ns", |row| row.family.used.recoverable())
+        .float("cumulative_recoverable_ratio", |row| row.cumulative)
+        .int("above_roof_ns", |row| row.family.used.above_roof())
+        .text("limiter", |row| row.family.known_used().limiter())
+        .text("limiter_level", |row| row.family.known_used().level().map(Level::name))
+        .text("level", Row::level)
+        .int("partial_launches", |row| Some(row.family.known_used().partial))
+        .int("shared_bound_ns", |row| row.family.shared.ns())
+        .float("shared_efficiency_ratio", |row| row.family.shared.efficiency())
+        .text("shared_limiter", |row| row.family.shared.limiter())
+        .text("roof_source", Row::roof_source)
+        .text("roof_compute", Row::roof_compute)
+        .text("roof_bandwidth", Row::roof_bandwidth)
+        .text("roof_shared", |row| row.roof_shared().map(|roof| &roof.label))
+        .text("roof_datasheet", |row| row.family.known_datasheet().ns().map(|_| row.roofs_of(&row.roofs.datasheet)))
+        .text("roof_observed", |row| row.family.known_observed().ns().map(|_| row.roofs_of(&row.roofs.observed)))
+        .text("roof_note", Row::roof_note)
+        .float("roof_flop_per_s", |row| row.family.compute_roof(&row.roofs.used).map(|roof| roof.value))
+        .float("roof_bytes_per_s", Row::roof_bytes_per_s)
+        .float("roof_shared_bytes_per_s", |row| row.roof_shared().map(|roof| roof.value))
+        .float("amplification_ratio", |row| row.family.bytes_amplification.ratio())
+        .float("flop_amplification_ratio", |row| row.family.flop_amplification.ratio())
+        .text("above_roof_reason", Row::above_roof_reason)
+        .text("triage", Row::triage)
+        .text("formula_id", |row| row.family.formula())
+        .text("formula_note", |row| row.family.formula_note(row.engine))
+        .text("flop_source", |row| row.family.flop_source())
+        .text("bytes_source", |row| row.family.bytes_source())
+        .text("time_source", |row| Some(row.family.time_source(row.engine)))
+        .int("schema_version", |_| Some(SCHEMA_VERSION))
         .build(&TABLE)
 }
 
@@ -453,7 +354,9 @@ mod tests {
         let frame = roofline(&with_roofs(fixture));
         let value = |name| ints(&frame, name).unwrap()[0].unwrap();
         assert_eq!((value("recoverable_ns"), value("above_roof_ns"), value("bound_ns")), (0, 10, 200));
-        assert!(texts(&frame, "above_roof_reason").unwrap()[0].as_deref().unwrap().contains("cache"));
+        // 5 % above a measured DRAM roof.
+        let reason = texts(&frame, "above_roof_reason").unwrap()[0].clone().unwrap();
+        assert!(reason.starts_with("tolerance: "), "{reason}");
     }
 
     #[test]

@@ -1,23 +1,22 @@
 //! The FLOP of each row of `roofline`, by precision.
 
 use polars::prelude::DataFrame;
-use proftool_trace::table::{Table, float, int, text};
+use proftool_roofline::Roof;
+use proftool_trace::table::{Table, boolean, float, int, text};
 
-use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, roofline};
+use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW};
 use crate::Error;
+use crate::roofline::DeviceRoofs;
+use crate::roofline::family::{Family, Operations};
 
 /// The metric.
-pub const METRIC: Metric = Metric {
-    name: "roofline_flop",
-    doc: "The floating-point operations of each roofline row, by precision.",
-    table: &TABLE,
-    compute,
-};
+pub const METRIC: Metric =
+    Metric { name: "roofline_flop", doc: "The operations of each roofline row, by precision.", table: &TABLE, compute };
 
 /// Schema of the result.
 pub static TABLE: Table = Table {
     name: "roofline_flop",
-    doc: "One precision of one row of `roofline`.",
+    doc: "One precision of one row of `roofline`. A type without a row was not counted, or of a page that counts every type, not used.",
     columns: &[
         RUN,
         TARGET,
@@ -25,28 +24,88 @@ pub static TABLE: Table = Table {
         DEVICE,
         WINDOW,
         text("name", "Name of the kernel."),
-        text("phase", "Phase that the target states.").or_null(),
+        text("phase", "Phase of the row.").or_null(),
         text("precision", "Type of the arithmetic."),
-        int("flop", "Floating-point operations, an FMA counted as two."),
-        float("math_ns", "Time that they need at the measured roof of the precision; null without one.").or_null(),
+        boolean("sparse", "Whether structured-sparsity instructions did it, which have a peak of their own."),
+        boolean("integer", "Whether these are integer operations, which are not FLOP."),
+        int("flop", "Operations, an FMA counted as two; of integer precisions integer operations; null where the page states rates only.").or_null(),
+        float("math_ns", "Time that they need at the roof in use; null without one.").or_null(),
+        float(
+            "flop_per_s",
+            "flop over the time of the launches whose counts are known, which several precisions of one row share; the mean of what pages without durations state.",
+        )
+        .or_null(),
+        float("peak_flop_per_s", "The roof in use.").or_null(),
+        float("peak_ratio", "flop_per_s / peak_flop_per_s.").or_null(),
+        text("peak_source", "`measured` or `datasheet`.").or_null(),
+        text("peak", "What the roof in use is.").or_null(),
+        float("peak_datasheet_flop_per_s", "The datasheet's peak.").or_null(),
+        float("datasheet_ratio", "flop_per_s over the datasheet's peak.").or_null(),
+        float("peak_observed_flop_per_s", "The peak at the observed clock.").or_null(),
+        float("observed_ratio", "flop_per_s over that peak; null where the time was taken at another clock.").or_null(),
+        text("flop_source", "`analytic`, `counter`, or both joined by `+`.").or_null(),
+        text("formula_id", "The formulas, joined by `;`.").or_null(),
+        text("time_source", "The pass that the durations come from."),
     ],
 };
 
+/// One precision of one family.
+struct Row<'a> {
+    family: &'a Family,
+    roofs: &'a DeviceRoofs,
+    of: Operations,
+}
+
+impl Row<'_> {
+    fn roof<'r>(&self, roofs: &'r proftool_roofline::Roofs) -> Option<&'r Roof> {
+        roofs.compute.get(&(self.of.precision, self.of.sparse))
+    }
+
+    /// Time of the operations at the roof in use, ns.
+    fn math_ns(&self) -> Option<f64> {
+        Some(self.of.ops? as f64 * 1e9 / self.roof(&self.roofs.used)?.value)
+    }
+
+    fn of_peak(&self, roof: Option<&Roof>) -> Option<f64> {
+        Some(self.of.per_second? / roof?.value)
+    }
+
+    fn observed(&self) -> Option<&Roof> {
+        self.family.known_observed().ns().and_then(|_| self.roof(&self.roofs.observed))
+    }
+}
+
 fn compute(input: &Input) -> Result<DataFrame, Error> {
-    let families = roofline::families(input)?;
-    let rows: Vec<_> = families
-        .iter()
-        .flat_map(|family| family.flop.iter().map(move |(name, counts)| (family, name, counts)))
-        .collect();
+    let (engine, families) = (input.engine()?, input.families()?);
+    let of_family = |family| {
+        let family: &Family = family;
+        let roofs = engine.roofs(family.device);
+        family.operations().into_iter().filter_map(move |of| Some(Row { family, roofs: roofs?, of }))
+    };
+    let rows: Vec<Row<'_>> = families.iter().flat_map(of_family).collect();
     Output::new(input.run, input.target, &rows)
-        .int("rank", |row| Some(row.0.device.0))
-        .int("device", |row| Some(row.0.device.1))
-        .text("window", |row| Some(&row.0.window))
-        .text("name", |row| Some(&row.0.name))
-        .text("phase", |row| row.0.phase.as_deref())
-        .text("precision", |row| Some(row.1))
-        .int("flop", |row| Some(row.2.0))
-        .float("math_ns", |row| Some(row.2.1).filter(|ns| *ns > 0.0))
+        .int("rank", |row| Some(row.family.device.0))
+        .int("device", |row| Some(row.family.device.1))
+        .text("window", |row| Some(&row.family.window))
+        .text("name", |row| Some(&row.family.name))
+        .text("phase", |row| row.family.phase.as_deref())
+        .text("precision", |row| Some(row.of.precision.name()))
+        .bool("sparse", |row| Some(row.of.sparse))
+        .bool("integer", |row| Some(row.of.precision.is_integer()))
+        .int("flop", |row| row.of.ops)
+        .float("math_ns", Row::math_ns)
+        .float("flop_per_s", |row| row.of.per_second)
+        .float("peak_flop_per_s", |row| row.roof(&row.roofs.used).map(|roof| roof.value))
+        .float("peak_ratio", |row| row.of_peak(row.roof(&row.roofs.used)))
+        .text("peak_source", |row| row.roof(&row.roofs.used).map(|roof| roof.source.name()))
+        .text("peak", |row| row.roof(&row.roofs.used).map(|roof| &roof.label))
+        .float("peak_datasheet_flop_per_s", |row| row.roof(&row.roofs.datasheet).map(|roof| roof.value))
+        .float("datasheet_ratio", |row| row.of_peak(row.roof(&row.roofs.datasheet)))
+        .float("peak_observed_flop_per_s", |row| row.roof(&row.roofs.observed).map(|roof| roof.value))
+        .float("observed_ratio", |row| row.of_peak(row.observed()))
+        .text("flop_source", |row| row.family.flop_source())
+        .text("formula_id", |row| row.family.formula())
+        .text("time_source", |row| Some(row.family.time_source(engine)))
         .build(&TABLE)
 }
 
@@ -54,6 +113,7 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
 mod tests {
     use super::*;
     use crate::fixture::Fixture;
+    use crate::metrics::roofline;
     use crate::windows::Window;
     use proftool_trace::frame::{ints, texts};
     use std::collections::BTreeMap;

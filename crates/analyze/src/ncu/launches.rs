@@ -97,6 +97,8 @@ pub(super) struct Device {
     /// Compute capability, as `9.0`.
     pub(super) capability: Option<String>,
     pub(super) sm_count: Option<i64>,
+    /// Most SMs that a launch could use: all of them, but in a green context.
+    pub(super) launch_sms: Option<i64>,
     pub(super) memory_bytes: Option<i64>,
     pub(super) clock_hz: Option<i64>,
     pub(super) pci_bus_id: Option<String>,
@@ -112,22 +114,34 @@ impl Devices {
         self.0.entry(number).or_insert_with(describe);
     }
 
-    /// Puts the rows of devices that the page names. The others are left for the user to name, with an issue.
+    /// Takes the SMs that a launch on a device could use, where that is a count.
+    pub(super) fn launch_sms(&mut self, number: i64, sms: f64) {
+        if let Some(device) = self.0.get_mut(&number).filter(|_| sms.fract() == 0.0 && (1.0..=1e6).contains(&sms)) {
+            device.launch_sms = device.launch_sms.max(Some(sms as i64));
+        }
+    }
+
+    /// Puts the rows of devices. One that the page does not name has the name that the user gave; without it, that of
+    /// its architecture, with an issue; and no row where the page tells neither.
     pub(super) fn put(&self, import: &mut Import<'_>) -> Result<(), Error> {
         for (number, device) in &self.0 {
             let arch = device.capability.as_deref().and_then(arch);
-            let Some(name) = &device.name else {
-                let arch = arch.as_deref().unwrap_or("an architecture that it does not tell");
-                let detail = format!("the page does not name device {number}, of {arch}: name it with --hardware");
+            if device.name.is_none() && import.hardware.is_none() {
+                let known = arch.as_deref().unwrap_or("an architecture that it does not tell");
+                let detail = format!("the page does not name device {number}, of {known}: name it with --hardware");
                 import.issue(Severity::Info, "unnamed_device", 1, detail);
-                continue;
-            };
-            import.put(&rows::Device {
+                if arch.is_none() {
+                    continue;
+                }
+            }
+            let unnamed = || format!("unnamed {}", arch.as_deref().unwrap_or("device"));
+            let name = device.name.clone().unwrap_or_else(unnamed);
+            import.device(&rows::Device {
                 device: *number,
                 kind: "cuda",
-                name,
+                name: &name,
                 arch: arch.as_deref(),
-                sm_count: device.sm_count,
+                sm_count: device.sm_count.or(device.launch_sms),
                 memory_bytes: device.memory_bytes,
                 clock_hz: device.clock_hz,
                 pci_bus_id: device.pci_bus_id.as_deref(),

@@ -16,8 +16,8 @@ pub(super) struct LongPage {
     columns: Long,
     /// Columns before this one identify the launch, and all that do stand there.
     lead: usize,
-    /// The bytes that identify the launch of the row before, and its number.
-    current: Option<(Vec<u8>, i64)>,
+    /// The bytes that identify the launch of the row before, its number and device.
+    current: Option<(Vec<u8>, i64, i64)>,
     /// Metrics by what the page prints of them.
     known: HashMap<Vec<u8>, Known>,
     key: Vec<u8>,
@@ -30,6 +30,8 @@ struct Known {
     metric: Metric,
     power: i32,
     number: Option<i64>,
+    /// Whether it is how many SMs the launch could use.
+    sms: bool,
 }
 
 impl LongPage {
@@ -73,11 +75,14 @@ impl LongPage {
             }
             return Ok(());
         }
-        let launch = self.launch(bytes, cells, line, state, import)?;
+        let (launch, device) = self.launch(bytes, cells, line, state, import)?;
         let value_column = self.columns.value;
         let known = self.metric(cells);
         let name = || format!("line {line}, {}", known.metric.name);
         let Some(value) = state.value(cells[value_column], known.power, import, name)? else { return Ok(()) };
+        if known.sms {
+            state.devices.launch_sms(device, value);
+        }
         let def = match known.number {
             Some(number) => number,
             None => *known.number.insert(state.metrics.number(&known.metric, import)?),
@@ -100,7 +105,7 @@ impl LongPage {
         Ok(())
     }
 
-    /// The number of the row's launch. Rows of one launch follow each other and begin with the same bytes.
+    /// The number of the row's launch, and its device. Rows of one launch follow each other and begin with the same bytes.
     fn launch(
         &mut self,
         bytes: &[u8],
@@ -108,11 +113,12 @@ impl LongPage {
         line: u64,
         state: &mut State,
         import: &mut Import<'_>,
-    ) -> Result<i64, Stop> {
+    ) -> Result<(i64, i64), Stop> {
         let length = if self.lead == 0 { 0 } else { cells[self.lead].raw.as_ptr().addr() - bytes.as_ptr().addr() };
         let start = &bytes[..length];
-        if let Some((_, launch)) = self.current.as_ref().filter(|(before, _)| !start.is_empty() && before == start) {
-            return Ok(*launch);
+        let same = |(before, ..): &&(Vec<u8>, i64, i64)| !start.is_empty() && before == start;
+        if let Some((_, launch, device)) = self.current.as_ref().filter(same) {
+            return Ok((*launch, *device));
         }
         let launch = state.identify(&self.columns.identity, line, |column| cells.get(column).copied());
         let capability = self.columns.identity.compute_capability.and_then(|column| cells.get(column).copied());
@@ -120,11 +126,11 @@ impl LongPage {
             Some(number) => number,
             None => state.launch(&launch, capability, import)?,
         };
-        let (before, current) = self.current.get_or_insert_default();
+        let (before, current, device) = self.current.get_or_insert_default();
         before.clear();
         before.extend_from_slice(start);
-        *current = number;
-        Ok(number)
+        (*current, *device) = (number, launch.device);
+        Ok((number, launch.device))
     }
 
     /// The metric of the row.
@@ -140,7 +146,8 @@ impl LongPage {
             let text = |column: Option<usize>| column.map(|column| cells[column].text()).unwrap_or_default();
             let unit = Unit::base(&text(unit));
             let metric = Metric::of_section(&text(Some(metric)), &unit, &text(section), &text(label));
-            self.known.insert(self.key.clone(), Known { metric, power: unit.power, number: None });
+            let sms = ["# SMs", "launch__sm_count"].contains(&metric.name.as_str());
+            self.known.insert(self.key.clone(), Known { metric, power: unit.power, number: None, sms });
         }
         self.known.get_mut(&self.key).unwrap_or_else(|| unreachable!("it was inserted above"))
     }

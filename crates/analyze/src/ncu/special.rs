@@ -15,6 +15,7 @@ pub(super) struct Special {
     pub(super) display_name: Option<usize>,
     capability: [Option<usize>; 2],
     sm_count: Option<usize>,
+    launch_sms: Option<usize>,
     memory: Option<usize>,
     clock_khz: Option<usize>,
     pci: [Option<usize>; 3],
@@ -32,6 +33,7 @@ impl Special {
             display_name: find("device__attribute_display_name"),
             capability: ["major", "minor"].map(|end| find(&format!("device__attribute_compute_capability_{end}"))),
             sm_count: find("device__attribute_multiprocessor_count"),
+            launch_sms: find("launch__sm_count"),
             memory: find("device__attribute_total_memory"),
             clock_khz: find("device__attribute_clock_rate"),
             pci: each("device__attribute_pci_", ["domain_id", "bus_id", "device_id"]),
@@ -51,6 +53,11 @@ impl Special {
         }
     }
 
+    /// SMs that the launch could use.
+    pub(super) fn launch_sms(&self, values: &Values) -> Option<f64> {
+        value(values, self.launch_sms)
+    }
+
     /// What the row tells about its device. `capability` is what the identifying column says.
     pub(super) fn device(&self, name: Option<String>, capability: Option<String>, values: &Values) -> Device {
         let number = |column| number(values, column);
@@ -62,6 +69,7 @@ impl Special {
             name,
             capability: capability.or_else(attributes),
             sm_count: number(self.sm_count),
+            launch_sms: None,
             memory_bytes: number(self.memory),
             clock_hz: number(self.clock_khz).and_then(|clock| clock.checked_mul(1000)),
             pci_bus_id: pci(),
@@ -69,10 +77,15 @@ impl Special {
     }
 }
 
+/// The value of a column.
+fn value(values: &Values, column: Option<usize>) -> Option<f64> {
+    let index = values.binary_search_by_key(&column?, |(other, _)| *other).ok()?;
+    Some(values[index].1)
+}
+
 /// The value of a column where it is a whole number.
 fn number(values: &Values, column: Option<usize>) -> Option<i64> {
-    let index = values.binary_search_by_key(&column?, |(other, _)| *other).ok()?;
-    let value = values[index].1;
+    let value = value(values, column)?;
     (value.fract() == 0.0 && value.abs() < 9e15).then_some(value as i64)
 }
 

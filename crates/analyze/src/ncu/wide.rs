@@ -165,6 +165,9 @@ impl WidePage {
             let stated = |column| owned(column).filter(|text| !text.is_empty());
             self.special.device(stated(self.special.display_name), stated(identity.compute_capability), &self.values)
         });
+        if let Some(sms) = self.special.launch_sms(&self.values) {
+            state.devices.launch_sms(launch.device, sms);
+        }
         let launch = state.launches.add(&launch, import)?;
         self.put(launch, state, import)?;
         Ok(())

@@ -240,7 +240,7 @@ impl Devices {
         for (device, stated) in devices {
             let unknown = Gpu::default();
             let gpu = self.gpu(device, stated).unwrap_or(&unknown);
-            import.put(&Device {
+            import.device(&Device {
                 device,
                 kind: "cuda",
                 name: gpu.name.as_deref().unwrap_or("unknown CUDA device"),

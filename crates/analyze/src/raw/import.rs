@@ -1,5 +1,7 @@
 //! One import under way: the rows' checks, the problems found, and the sink.
 
+mod device;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
@@ -51,6 +53,8 @@ struct Problem {
 pub struct Import<'s> {
     /// Takes the rows.
     pub sink: Sink,
+    /// Name of the device as the user gave it: a hardware spec, for devices that the file does not name.
+    pub hardware: Option<String>,
     importer: &'static str,
     source: &'s Source,
     problems: Vec<Problem>,
@@ -59,6 +63,7 @@ pub struct Import<'s> {
     first_bad: Option<String>,
     span: Option<(i64, i64)>,
     devices: BTreeSet<i64>,
+    described: BTreeSet<i64>,
     last_device: Option<i64>,
 }
 
@@ -67,6 +72,7 @@ impl<'s> Import<'s> {
     pub fn new(importer: &'static str, source: &'s Source, sink: Sink) -> Self {
         Self {
             sink,
+            hardware: None,
             importer,
             source,
             problems: Vec::new(),
@@ -75,6 +81,7 @@ impl<'s> Import<'s> {
             first_bad: None,
             span: None,
             devices: BTreeSet::new(),
+            described: BTreeSet::new(),
             last_device: None,
         }
     }
@@ -228,7 +235,8 @@ impl<'s> Import<'s> {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.sink.clear()?;
         let sink = std::mem::replace(&mut self.sink, Sink::memory("", 0));
-        *self = Self::new(self.importer, self.source, sink);
+        let hardware = self.hardware.take();
+        *self = Self { hardware, ..Self::new(self.importer, self.source, sink) };
         Ok(())
     }
 
@@ -244,6 +252,7 @@ impl<'s> Import<'s> {
         }
         let outcome = Outcome {
             problems: self.problems.iter().filter(|problem| problem.severity != Severity::Info).count(),
+            undescribed: self.devices.difference(&self.described).copied().collect(),
             devices: self.devices.into_iter().collect(),
             lost: self.problems.iter().any(|problem| problem.severity == Severity::DataLoss),
         };
@@ -265,6 +274,8 @@ impl<'s> Import<'s> {
 pub(crate) struct Outcome {
     /// Devices on which something ran.
     pub(crate) devices: Vec<i64>,
+    /// Those of them that [`Import::device`] did not take.
+    pub(crate) undescribed: Vec<i64>,
     /// Kinds of problem that are more than information.
     pub(crate) problems: usize,
     /// Whether data was lost.

@@ -196,7 +196,7 @@ impl Agents {
             let processor =
                 |node: &&i64| self.list.iter().any(|agent| agent.kind == Type::Cpu && agent.node == Some(**node));
             let (bus_id, arch) = (agent.bus_id(), agent.arch.as_deref());
-            import.put(&Device {
+            import.device(&Device {
                 device,
                 kind: "hip",
                 name: agent.name.as_deref().or(arch).unwrap_or("AMD GPU"),

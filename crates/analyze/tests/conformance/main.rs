@@ -15,6 +15,7 @@ mod page;
 mod published;
 mod quantities;
 mod requests;
+mod roofline;
 mod sheet;
 mod trace;
 mod tracelens;
@@ -71,7 +72,7 @@ fn document(shared: &Path) -> (String, Vec<String>) {
         let nsys = scope.spawn(|| nsys(shared));
         let mut sections = kineto(shared);
         sections.extend(nsys.join().unwrap());
-        sections.extend([counters::section(shared), requests::section(shared)]);
+        sections.extend([counters::section(shared), roofline::section(shared), requests::section(shared)]);
         sections
     });
     let mut text = head::text(&sections);

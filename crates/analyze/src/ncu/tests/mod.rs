@@ -1,6 +1,7 @@
 //! Whole files through the importer: real ones against independent values, and malformed ones.
 
 mod bad;
+mod formulas;
 mod pages;
 mod published;
 mod real;

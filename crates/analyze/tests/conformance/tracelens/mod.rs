@@ -1,6 +1,7 @@
 //! TraceLens 0.1.0: the reports stored with its test traces.
 
 mod kernels;
+mod models;
 mod operators;
 
 use std::collections::BTreeMap;
@@ -49,9 +50,16 @@ pub(crate) fn section() -> Section {
         ),
     ]);
     section.paragraph(
+        "The reports with modelled FLOP and bytes (`GEMM`, `SDPA_fwd`, ...) stand beside the metric `roofline_operator`: \
+         FLOP and bytes of a call to 9 digits (MB there are 2^20 bytes), calls, kernel time, and the mean over the calls of \
+         FLOP / time within what the rounding of their durations allows. By its label differs what TraceLens counts by \
+         another rule; that rule then has to give its value.",
+    );
+    section.bullets(models::LABELS.map(str::to_owned));
+    section.paragraph(
         "Not compared, because no imported table holds what they need: operator categories, `parent_module` and call \
-         stacks, strides, and the reports with modelled FLOP and bytes (`unified_perf_summary`, `GEMM`, `SDPA_fwd`, \
-         `BinaryElementwise`, ...), whose operators, shapes and kernel times are those of `ops_unique_args`.",
+         stacks, and strides. `unified_perf_summary` repeats the other reports. Precisions are named differently: \
+         TraceLens gives elementwise operators of bfloat16 that type (`vector_bf16`), where PyTorch computes in `float`.",
     );
     section
 }
@@ -93,6 +101,17 @@ pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, (name
     list("ops_unique_args", "the same by shapes, types and scalar inputs", &|list, sheet| {
         operators::arguments(list, sheet, trace, &owners);
     });
+    let models = models::Operators::compute(trace);
+    for file in models::FILES {
+        let path = folder.join(format!("{file}.csv"));
+        if path.exists() {
+            let (mut list, sheet) =
+                (List::new(format!("{file}: calls, time, FLOP, bytes, FLOP/s")), Sheet::open(&path));
+            list.rows = sheet.rows.len();
+            models::compare(&mut list, &sheet, &models);
+            lists.push(list);
+        }
+    }
     section.lists(&lists, Some("µs or %"));
 }
 
