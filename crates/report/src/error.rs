@@ -36,6 +36,16 @@ pub enum Error {
         /// What to try.
         hint: String,
     },
+    /// More runs than one roofline can tell apart.
+    #[error(
+        "a roofline shows at most {most} runs at once, not {found} (hint: name fewer runs, or draw them one by one)"
+    )]
+    TooManySeries {
+        /// How many were given.
+        found: usize,
+        /// How many can be drawn.
+        most: usize,
+    },
     /// A template and the values that it shows do not fit: a bug in this crate.
     #[error("section {section} cannot be rendered: {reason} (this is a bug in proftool, please report it)")]
     Template {

@@ -132,14 +132,19 @@ const LONGEST_NAME: usize = 96;
 /// A kernel name as code, its middle left out where it is long: beginning and end tell instances apart. The tables and
 /// `--format json` hold it whole.
 pub fn name(text: &str) -> String {
+    code(&middle(text, LONGEST_NAME))
+}
+
+/// A text of at most that many characters, its middle left out where it is longer.
+pub fn middle(text: &str, longest: usize) -> String {
     let count = text.chars().count();
-    if count <= LONGEST_NAME {
-        return code(text);
+    if count <= longest {
+        return text.to_owned();
     }
-    let (start, end) = (LONGEST_NAME * 2 / 3, LONGEST_NAME / 3 - 1);
-    let first: String = text.chars().take(start).collect();
+    let end = (longest / 3).saturating_sub(1);
+    let first: String = text.chars().take(longest * 2 / 3).collect();
     let last: String = text.chars().skip(count - end).collect();
-    code(&format!("{first}…{last}"))
+    format!("{first}…{last}")
 }
 
 /// Words of a command line, quoted for a POSIX shell where that is needed.

@@ -7,6 +7,7 @@ mod charts;
 mod error;
 pub mod format;
 mod html;
+mod options;
 mod run;
 mod sections;
 mod views;
@@ -18,7 +19,11 @@ use proftool_trace::artifact::{Artifact, write_whole};
 use proftool_trace::manifest::Time;
 
 pub use error::Error;
+pub use options::{Against, RooflineOptions};
 use run::{Report, Run};
+
+/// Runs that one chart can tell apart.
+pub const MOST_RUNS: usize = views::MOST_SERIES;
 
 /// What to render beside the markdown report.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,18 +73,65 @@ pub fn render(runs: &[Artifact], out_dir: &Path, options: &Options) -> Result<Re
 /// The roofline of one run as SVG text.
 ///
 /// # Errors
-/// [`Error::NoRoofline`] when the metric `roofline` was not computed or has no rows.
+/// As [`roofline_chart`].
 pub fn roofline_svg(run: &Artifact) -> Result<String, Error> {
-    let run = Run::read(run)?;
-    let view = views::roofline::view(&run, "")?;
-    let missing = || Error::NoRoofline {
-        run: run.artifact.run(),
-        reason: run.missing("roofline").unwrap_or_else(|| "its rows name no device".to_owned()),
-        hint: "capture a target whose operations state their FLOP and bytes: `proftool capture --target NAME \
-               --profile minimal`"
-            .to_owned(),
+    roofline_chart(&[run], &RooflineOptions::default())
+}
+
+/// The roofline of one or several runs on one chart, as SVG text: each kind of device in each run is a series with its
+/// own number and roofs. Reads the metrics `roofline`, `roofline_level`, `roofline_unplaced` and `roofs`; all but the
+/// first may be absent.
+///
+/// # Errors
+/// [`Error::NoRoofline`] when the metric `roofline` of no run has a row that the options want, or none of them bytes of
+/// the wanted level,
+/// [`Error::TooManySeries`] for more than six runs, [`Error::Artifact`] when a file cannot be read.
+pub fn roofline_chart(runs: &[&Artifact], options: &RooflineOptions) -> Result<String, Error> {
+    let runs = runs.iter().map(|run| Run::read_roofline(run)).collect::<Result<Vec<_>, _>>()?;
+    let view = views::roofline::view(&runs.iter().collect::<Vec<_>>(), "", options)?;
+    let view = view.ok_or_else(|| no_roofline(&runs, options))?;
+    match &options.level {
+        Some(level) if view.is_empty() => Err(no_level(&runs, level)),
+        _ => Ok(view.render()),
+    }
+}
+
+/// Rows there are, but none with bytes of the wanted level.
+fn no_level(runs: &[Run], level: &str) -> Error {
+    let mut known: Vec<&str> = runs.iter().flat_map(views::pool::levels_of).collect();
+    known.sort_unstable();
+    known.dedup();
+    let known = if known.is_empty() {
+        "no level has any".to_owned()
+    } else {
+        format!("levels with bytes: {}", known.join(", "))
     };
-    Ok(view.ok_or_else(missing)?.render())
+    Error::NoRoofline {
+        run: names(runs),
+        reason: format!("no chosen row has bytes of {} that can be placed", level.to_ascii_uppercase()),
+        hint: format!("{known}; leave `--level` out for the outermost"),
+    }
+}
+
+fn names(runs: &[Run]) -> String {
+    runs.iter().map(|run| run.artifact.run()).collect::<Vec<_>>().join(", ")
+}
+
+fn no_roofline(runs: &[Run], options: &RooflineOptions) -> Error {
+    let missing = runs.iter().find_map(|run| run.missing("roofline"));
+    let filters = options.words();
+    let (reason, hint) = match missing {
+        None if !filters.is_empty() => {
+            (format!("no row is of {filters}"), "leave out a filter; `--format json` lists what there is".to_owned())
+        }
+        missing => (
+            missing.unwrap_or_else(|| "its rows name no device".to_owned()),
+            "capture a target whose operations state their FLOP and bytes: `proftool capture --target NAME --profile \
+             minimal`"
+                .to_owned(),
+        ),
+    };
+    Error::NoRoofline { run: names(runs), reason, hint }
 }
 
 /// One run, or baseline and optimized of one pair in that order.

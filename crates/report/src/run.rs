@@ -5,6 +5,7 @@ use std::fs;
 
 use proftool_trace::artifact::Artifact;
 use proftool_trace::frame::{self, Tables};
+use proftool_trace::tables::CEILINGS;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -30,6 +31,12 @@ impl Row {
         self.0.get(column).and_then(Value::as_str)
     }
 
+    /// A row with these values.
+    #[cfg(test)]
+    pub(crate) fn of(values: Value) -> Self {
+        if let Value::Object(values) = values { Self(values) } else { Self::default() }
+    }
+
     /// A boolean, or absent.
     pub(crate) fn boolean(&self, column: &str) -> Option<bool> {
         self.0.get(column).and_then(Value::as_bool)
@@ -50,23 +57,28 @@ impl Run {
     /// # Errors
     /// When a file is there and cannot be read; one that is absent is no error.
     pub(crate) fn read(artifact: &Artifact) -> Result<Self, Error> {
-        let tables = Tables::read(artifact)?;
-        let mut metrics = BTreeMap::new();
-        // No folder is the same as an empty one: nothing was computed yet.
-        for entry in fs::read_dir(artifact.metrics_dir()).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            if let (Some(name), Some("parquet")) = (name, path.extension().and_then(|extension| extension.to_str())) {
-                let rows = frame::json_rows(&frame::read_any(&path)?);
-                metrics.insert(name, rows.into_iter().map(Row).collect());
-            }
-        }
-        Ok(Self { artifact: artifact.clone(), tables, metrics })
+        Ok(Self { artifact: artifact.clone(), tables: Tables::read(artifact)?, metrics: metrics(artifact, |_| true)? })
+    }
+
+    /// Reads what a roofline shows and nothing else: the timeline of a large run takes longer than its chart.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub(crate) fn read_roofline(artifact: &Artifact) -> Result<Self, Error> {
+        let mut tables = Tables::default();
+        tables.set(&CEILINGS, frame::read(&CEILINGS, &artifact.tables_dir())?)?;
+        let shown = |name: &str| matches!(name, "roofline" | "roofline_level" | "roofline_unplaced" | "roofs");
+        Ok(Self { artifact: artifact.clone(), tables, metrics: metrics(artifact, shown)? })
     }
 
     /// The rows of a metric; none where it was not computed.
     pub(crate) fn metric(&self, name: &str) -> &[Row] {
         self.metrics.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a metric was computed, with rows or without.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.metrics.contains_key(name)
     }
 
     /// Why a metric has no rows to show, as a sentence for the reader; none where it has.
@@ -98,6 +110,22 @@ impl Run {
     pub(crate) fn label(&self) -> &str {
         self.role().unwrap_or(&self.artifact.manifest.target.name)
     }
+}
+
+/// The metric files of an artifact that are wanted.
+fn metrics(artifact: &Artifact, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Vec<Row>>, Error> {
+    let mut metrics = BTreeMap::new();
+    // No folder is the same as an empty one: nothing was computed yet.
+    for entry in fs::read_dir(artifact.metrics_dir()).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let is_parquet = path.extension().is_some_and(|extension| extension == "parquet");
+        if let Some(name) = name.filter(|name| is_parquet && wanted(name)) {
+            let rows = frame::json_rows(&frame::read_any(&path)?);
+            metrics.insert(name, rows.into_iter().map(Row).collect());
+        }
+    }
+    Ok(metrics)
 }
 
 /// Why the outputs of a run cannot be trusted.

@@ -5,7 +5,8 @@ mod sample;
 use std::fs;
 use std::path::Path;
 
-use proftool_report::{Error, Options, render, roofline_svg};
+use proftool_report::{Against, Error, Options, RooflineOptions, render, roofline_chart, roofline_svg};
+use proftool_trace::Artifact;
 use proftool_trace::manifest::Time;
 
 fn text(folder: &Path, file: &str) -> String {
@@ -70,6 +71,99 @@ fn the_sample_pair_renders_as_the_golden_files() {
     for file in ["report.md", "roofline-optimized.svg", "timeline-optimized.svg", "bubble.svg", "losses.svg"] {
         assert_golden(folder.path(), file);
     }
+}
+
+#[test]
+fn a_serving_capture_on_two_gpus_renders_as_the_golden_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpus = sample::gpus(&folder.path().join("two"));
+    render(std::slice::from_ref(&gpus), folder.path(), &Options { html: true }).unwrap();
+    let report = text(folder.path(), "report.md");
+    for heading in [
+        "Numbers that cannot be",
+        "Work that is not on the roofline",
+        "Roofs of each device",
+        "Phases",
+        "Step waterfall",
+    ] {
+        assert!(report.contains(&format!("\n## {heading}")), "{heading}: {report}");
+    }
+    fs::rename(folder.path().join("report.md"), folder.path().join("serving.md")).unwrap();
+    fs::rename(folder.path().join("roofline.svg"), folder.path().join("roofline-gpus.svg")).unwrap();
+    let gpu = sample::gpu(&folder.path().join("one"));
+    fs::write(folder.path().join("roofline-gpu.svg"), roofline_svg(&gpu).unwrap()).unwrap();
+    let normalised = RooflineOptions { normalised: true, ..RooflineOptions::default() };
+    fs::write(folder.path().join("roofline-normalised.svg"), roofline_chart(&[&gpus], &normalised).unwrap()).unwrap();
+    for file in ["serving.md", "roofline-gpu.svg", "roofline-gpus.svg", "roofline-normalised.svg", "waterfall.svg"] {
+        assert_golden(folder.path(), file);
+    }
+}
+
+#[test]
+fn a_roofline_that_is_alone_in_its_artifact_still_draws_and_so_does_one_without_any_roof() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = sample::gpu(folder.path());
+    for entry in fs::read_dir(gpu.metrics_dir()).unwrap().flatten() {
+        if entry.path().file_stem().unwrap() != "roofline" {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let svg = roofline_svg(&gpu).unwrap();
+    assert!(svg.contains("nvjet_tst_192x192") && svg.contains("datasheet peak"), "{svg}");
+    render(std::slice::from_ref(&gpu), folder.path(), &Options::default()).unwrap();
+    assert!(!text(folder.path(), "report.md").contains("## Step waterfall"));
+}
+
+#[test]
+fn hundreds_of_families_with_hostile_numbers_stay_a_small_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let crowd = sample::crowd(folder.path(), 900);
+    for normalised in [false, true] {
+        let all = RooflineOptions { cut_ratio: Some(1.0), normalised, ..RooflineOptions::default() };
+        for options in [RooflineOptions { normalised, ..RooflineOptions::default() }, all] {
+            let svg = roofline_chart(&[&crowd], &options).unwrap();
+            assert!(svg.len() < 600_000 && !svg.contains("NaN") && !svg.contains("inf\""), "{} bytes", svg.len());
+        }
+    }
+    let svg = roofline_svg(&crowd).unwrap();
+    assert!(
+        svg.contains("Drawn are the 400 families that ran longest; ") && svg.contains("more families without FLOP"),
+        "{svg}"
+    );
+}
+
+#[test]
+fn filters_choose_what_is_drawn_and_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = sample::gpu(folder.path());
+    let with = |options: RooflineOptions| roofline_chart(&[&gpu], &options);
+    let decode = with(RooflineOptions { phases: vec!["decode".into()], ..RooflineOptions::default() }).unwrap();
+    assert!(decode.contains("only decode") && !decode.contains("flash_fwd") && decode.contains("paged_attention"));
+    let f32 = with(RooflineOptions { precisions: vec!["f32".into()], ..RooflineOptions::default() }).unwrap();
+    assert!(f32.contains("f32 66.9 TFLOP/s") && !f32.contains("matrix_bf16"), "{f32}");
+    let l2 = with(RooflineOptions { level: Some("l2".into()), ..RooflineOptions::default() }).unwrap();
+    assert!(
+        l2.contains("L2 7.10 TB/s measured") && !l2.contains("3.35 TB/s") && !l2.contains("the same work per byte")
+    );
+    let sheet = with(RooflineOptions { against: Some(Against::Datasheet), ..RooflineOptions::default() }).unwrap();
+    assert!(sheet.contains("of datasheet DRAM") && !sheet.contains("2.98 TB/s"), "{sheet}");
+    // The first family takes 31 of about 91 ms: 20 % of the time needs no other.
+    let cut = with(RooflineOptions { cut_ratio: Some(0.2), ..RooflineOptions::default() }).unwrap();
+    assert!(cut.contains("Drawn are the families that ran longest, up to 20.0 % of the time; 8 more"), "{cut}");
+    let none = with(RooflineOptions { phases: vec!["train".into()], ..RooflineOptions::default() }).unwrap_err();
+    assert!(none.to_string().contains("no row is of train"), "{none}");
+}
+
+#[test]
+fn several_runs_share_a_chart_up_to_six() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = sample::gpu(folder.path());
+    let [baseline, optimized] = sample::pair(folder.path());
+    let svg = roofline_chart(&[&gpu, &baseline, &optimized], &RooflineOptions::default()).unwrap();
+    assert!(svg.contains("(1) 20260131T120000Z-serving") && svg.contains("(3) DRAM 18.0 GB/s measured"), "{svg}");
+    assert!(!svg.contains("NaN") && !svg.contains("inf\""));
+    let error = roofline_chart(&[&gpu; 7], &RooflineOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("at most 6 runs") && error.contains("hint"), "{error}");
 }
 
 #[test]
@@ -220,4 +314,20 @@ fn sample_report() {
     let pair = sample::pair(&folder.join("artifacts"));
     render(&pair, &folder, &Options { html: true }).unwrap();
     fs::write(folder.join("single.svg"), roofline_svg(&pair[1]).unwrap()).unwrap();
+    let gpus = sample::gpus(&folder.join("gpus"));
+    render(std::slice::from_ref(&gpus), &folder.join("gpu"), &Options { html: true }).unwrap();
+    let gpu = sample::gpu(&folder.join("gpu-artifact"));
+    let chart = |name: &str, runs: &[&Artifact], options: &RooflineOptions| {
+        fs::write(folder.join(name), roofline_chart(runs, options).unwrap()).unwrap();
+    };
+    let normalised = RooflineOptions { normalised: true, ..RooflineOptions::default() };
+    chart("gpus-normalised.svg", &[&gpus], &normalised);
+    chart("two-runs.svg", &[&gpus, &pair[1]], &RooflineOptions::default());
+    chart("two-runs-normalised.svg", &[&gpus, &pair[1]], &normalised);
+    let decode = RooflineOptions { phases: vec!["decode".into()], ..RooflineOptions::default() };
+    let crowd = sample::crowd(&folder.join("crowd"), 900);
+    chart("crowd.svg", &[&crowd], &RooflineOptions::default());
+    chart("gpu.svg", &[&gpu], &RooflineOptions::default());
+    chart("decode.svg", &[&gpu], &decode);
+    chart("l2.svg", &[&gpu], &RooflineOptions { level: Some("L2".into()), ..RooflineOptions::default() });
 }

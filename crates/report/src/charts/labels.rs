@@ -44,6 +44,11 @@ impl Area {
     }
 
     fn crossed_by(&self, from: (f64, f64), to: (f64, f64)) -> bool {
+        let corner = (from.0.min(to.0) - 0.5, from.1.min(to.1) - 0.5);
+        let size = ((to.0 - from.0).abs() + 1.0, (to.1 - from.1).abs() + 1.0);
+        if !self.overlaps(&Self { x: corner.0, y: corner.1, width: size.0, height: size.1 }) {
+            return false;
+        }
         // Sampled every few pixels: boxes are at least a text line high, so none is stepped over.
         let steps = (((to.0 - from.0).hypot(to.1 - from.1)) / 4.0).ceil().clamp(1.0, 1000.0);
         (0..=steps as u32).any(|step| {
@@ -63,6 +68,8 @@ pub(crate) struct Wanted {
     pub(crate) radius: f64,
     /// Width and height of the text.
     pub(crate) size: (f64, f64),
+    /// How much it is missed where it finds no place, 0 to about 1.
+    pub(crate) weight: f64,
 }
 
 /// What the labels must respect.
@@ -72,6 +79,10 @@ pub(crate) struct Obstacles {
     pub(crate) boxes: Vec<Area>,
     /// Lines that a label should not cover.
     pub(crate) lines: Vec<Line>,
+    /// Markers without a label, which a label covers only in a crowd.
+    pub(crate) soft: Vec<Area>,
+    /// Farthest that a label may stand from its marker, in pixels; as far as it takes where there is none.
+    pub(crate) reach: Option<f64>,
 }
 
 /// Directions in which a place is tried, the most readable first: right, left, above, below, then every 15 degrees.
@@ -103,7 +114,7 @@ const DIRECTIONS: [(f64, f64); 24] = [
 ];
 
 /// Distances from the marker's edge in pixels.
-const DISTANCES: [f64; 11] = [6.0, 14.0, 26.0, 42.0, 62.0, 86.0, 112.0, 140.0, 170.0, 200.0, 230.0];
+const DISTANCES: [f64; 13] = [6.0, 14.0, 26.0, 42.0, 62.0, 86.0, 112.0, 140.0, 170.0, 200.0, 230.0, 270.0, 320.0];
 
 fn candidate(wanted: &Wanted, direction: (f64, f64), distance: f64) -> Area {
     let (width, height) = wanted.size;
@@ -117,10 +128,12 @@ fn candidate(wanted: &Wanted, direction: (f64, f64), distance: f64) -> Area {
 
 /// A leader line that runs over another marker costs as much as being this much farther away.
 const OVER_MARKER: f64 = 40.0;
+/// The same for a label that covers a marker which has none.
+const OVER_SOFT: f64 = 60.0;
 /// The same for a label that covers a roof line.
 const OVER_LINE: f64 = 500.0;
 
-type Line = ((f64, f64), (f64, f64));
+pub(crate) type Line = ((f64, f64), (f64, f64));
 
 /// What was placed so far, and what must not be covered.
 struct Taken<'a> {
@@ -130,6 +143,8 @@ struct Taken<'a> {
     markers: Vec<Area>,
     leaders: Vec<Line>,
     lines: &'a [Line],
+    soft: &'a [Area],
+    reach: f64,
 }
 
 /// What a label without a place costs.
@@ -153,8 +168,8 @@ pub(crate) fn place(labels: &[Wanted], bounds: Area, obstacles: &Obstacles) -> V
     best.map(|(_, places)| places).unwrap_or_default()
 }
 
-/// The given order, then from each side inwards.
-fn orders(labels: &[Wanted]) -> [Vec<usize>; 5] {
+/// The given order, then from each side inwards, then the ones that would be missed most first.
+fn orders(labels: &[Wanted]) -> [Vec<usize>; 6] {
     let sorted = |key: &dyn Fn(&Wanted) -> f64| {
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|a, b| key(&labels[*a]).total_cmp(&key(&labels[*b])));
@@ -166,6 +181,7 @@ fn orders(labels: &[Wanted]) -> [Vec<usize>; 5] {
         sorted(&|label| -label.anchor.0),
         sorted(&|label| label.anchor.1),
         sorted(&|label| -label.anchor.1),
+        sorted(&|label| -label.weight),
     ]
 }
 
@@ -177,12 +193,19 @@ fn attempt(
     obstacles: &Obstacles,
 ) -> (f64, Vec<Option<Area>>) {
     let markers = labels.iter().map(|label| Area::around(label.anchor, label.radius + 1.0)).collect();
-    let mut taken = Taken { texts: obstacles.boxes.clone(), markers, leaders: Vec::new(), lines: &obstacles.lines };
+    let mut taken = Taken {
+        texts: obstacles.boxes.clone(),
+        markers,
+        leaders: Vec::new(),
+        lines: &obstacles.lines,
+        soft: &obstacles.soft,
+        reach: obstacles.reach.unwrap_or(f64::INFINITY),
+    };
     let (mut total, mut placed) = (0.0, vec![None; labels.len()]);
     for own in order {
         let label = &labels[*own];
         let Some((cost, area)) = taken.best(label, *own, nearest, bounds) else {
-            total += UNPLACED;
+            total += UNPLACED * (1.0 + 10.0 * label.weight.max(0.0));
             continue;
         };
         total += cost;
@@ -196,7 +219,7 @@ fn attempt(
 impl Taken<'_> {
     fn best(&self, label: &Wanted, own: usize, nearest: usize, bounds: Area) -> Option<(f64, Area)> {
         let mut best: Option<(f64, Area)> = None;
-        for distance in DISTANCES.into_iter().skip(nearest) {
+        for distance in DISTANCES.into_iter().skip(nearest).filter(|distance| *distance <= self.reach) {
             for (rank, direction) in DIRECTIONS.into_iter().enumerate() {
                 let area = candidate(label, direction, distance).inside(bounds);
                 if bounds.holds(&area) && self.is_free(label, &area) {
@@ -220,7 +243,8 @@ impl Taken<'_> {
         let lines = self.lines.iter().filter(|(from, to)| area.crossed_by(*from, *to)).count();
         let others = self.markers.iter().enumerate().filter(|(index, _)| *index != own);
         let markers = others.filter(|(_, marker)| marker.crossed_by(leader.0, leader.1)).count();
-        lines as f64 * OVER_LINE + markers as f64 * OVER_MARKER
+        let soft = self.soft.iter().filter(|other| other.overlaps(area)).count();
+        lines as f64 * OVER_LINE + markers as f64 * OVER_MARKER + soft as f64 * OVER_SOFT
     }
 }
 
@@ -234,7 +258,12 @@ mod tests {
         (0..points)
             .map(|index| {
                 let step = index as f64;
-                Wanted { anchor: (380.0 + 5.0 * step, 240.0 + (step * 7.0) % 23.0), radius: 6.0, size: (150.0, 28.0) }
+                Wanted {
+                    anchor: (380.0 + 5.0 * step, 240.0 + (step * 7.0) % 23.0),
+                    radius: 6.0,
+                    size: (150.0, 28.0),
+                    weight: 0.0,
+                }
             })
             .collect()
     }
@@ -267,6 +296,13 @@ mod tests {
         let obstacles = Obstacles { lines: vec![roof], ..Obstacles::default() };
         let placed = place(&crowd(1), BOUNDS, &obstacles)[0].expect("a place");
         assert!(!placed.crossed_by(roof.0, roof.1));
+    }
+
+    #[test]
+    fn no_label_stands_farther_from_its_marker_than_it_may() {
+        let wall = Area { x: 340.0, y: 200.0, width: 80.0, height: 80.0 };
+        let near = Obstacles { boxes: vec![wall], reach: Some(20.0), ..Obstacles::default() };
+        assert_eq!(place(&crowd(1), BOUNDS, &near), [None]);
     }
 
     #[test]

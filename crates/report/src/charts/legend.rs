@@ -1,7 +1,7 @@
 //! Legends and running text: entries that flow from left to right and wrap.
 
 use super::style::Ink;
-use super::svg::{Element, fit, fit_bold, path, rect, text, text_width};
+use super::svg::{Element, fit, fit_bold, rect, text, text_width};
 
 const SIZE: f64 = 13.0;
 const ROW: f64 = 20.0;
@@ -24,59 +24,18 @@ impl Entry {
     pub(crate) fn filled(class: &'static str, name: &str) -> Self {
         Self { sample: Box::new(move |x, y| rect(x, y - 6.0, 18.0, 12.0, class)), name: name.to_owned() }
     }
-
-    /// The marker of that kind of work.
-    pub(crate) fn marker(ink: Ink, id: &str) -> Self {
-        let id = id.to_owned();
-        let sample = move |x, y| marker(ink, (x + 9.0, y), 6.0, &id);
-        Self { sample: Box::new(sample), name: ink.name().to_owned() }
-    }
-}
-
-/// The marker of a kind of work: each has a shape of its own, of about the area of a circle of that radius.
-pub(crate) fn marker(ink: Ink, (x, y): (f64, f64), radius: f64, id: &str) -> Element {
-    let class = format!("{} edge", ink.class());
-    let diagonal = radius * 1.25;
-    let (side, height) = (radius * 1.35, radius * 1.17);
-    let half = radius * 0.886;
-    let shape = match ink {
-        Ink::Prefill => Element::new("circle").at("cx", x).at("cy", y).at("r", radius).class(&class),
-        Ink::Decode => path(
-            &format!(
-                "M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}Z",
-                x,
-                y - diagonal,
-                x + diagonal,
-                y,
-                x,
-                y + diagonal,
-                x - diagonal,
-                y
-            ),
-            &class,
-        ),
-        Ink::Kv => path(
-            &format!(
-                "M{:.1} {:.1}L{:.1} {:.1}L{:.1} {:.1}Z",
-                x,
-                y - height,
-                x + side,
-                y + height,
-                x - side,
-                y + height
-            ),
-            &class,
-        ),
-        Ink::Copy | Ink::Other => rect(x - half, y - half, 2.0 * half, 2.0 * half, &class),
-    };
-    ink.paint(shape, id)
 }
 
 /// Draws entries from (x, y) on, wrapping at `right`; returns the middle of the line after the last.
-pub(crate) fn flow(svg: &mut Element, entries: &[Entry], (left, mut y): (f64, f64), right: f64) -> f64 {
+pub(crate) fn flow(svg: &mut Element, entries: &[Entry], from: (f64, f64), right: f64) -> f64 {
+    spaced(svg, entries, from, right, 0.0)
+}
+
+/// The same with samples that are `wider` than the usual box, to its left.
+pub(crate) fn spaced(svg: &mut Element, entries: &[Entry], (left, mut y): (f64, f64), right: f64, wider: f64) -> f64 {
     let mut x = left;
     for entry in entries {
-        let width = 24.0 + text_width(&entry.name, SIZE) + 14.0;
+        let width = 24.0 + text_width(&entry.name, SIZE) + 14.0 + wider;
         if x > left && x + width > right {
             (x, y) = (left, y + ROW);
         }

@@ -1,56 +1,94 @@
 //! The points of a roofline and their labels: points that crowd together share one label with a line for each.
 
+use super::crowds::{Group, labelled};
 use super::labels::{Area, Obstacles, Wanted, place};
-use super::legend;
-use super::style::Ink;
-use super::svg::{Element, bold_width, line, text, text_width};
+use super::limiter::Limiter;
+use super::svg::{Element, line, text};
 
-/// Markers of one kind whose edges are nearer than this share a label.
-const CROWD: f64 = 10.0;
-/// Lines of a shared label; the rest is counted.
-const MOST_LINES: usize = 6;
-const LINE: f64 = 15.0;
-const HEAD: f64 = 17.0;
+/// Radius of a marker that stands for all of the time; the area is proportional to the share.
+const WHOLE: f64 = 19.0;
+/// Least radius: smaller markers could not be told apart.
+const LEAST: f64 = 4.2;
+/// Least radius of a marker that has its series' number inside.
+const LEAST_NUMBERED: f64 = 7.5;
+
+/// The same work at another level of the memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    pub(crate) level: String,
+    /// Place on the x axis.
+    pub(crate) x: f64,
+    pub(crate) tooltip: String,
+}
 
 /// One kernel family in one phase.
 #[derive(Clone, Debug)]
 pub(crate) struct Point {
-    /// Family and phase.
+    /// Family.
     pub(crate) name: String,
-    /// The family alone, for a label whose head names the phase.
-    pub(crate) family: String,
-    /// What it reaches.
-    pub(crate) detail: String,
-    pub(crate) ink: Ink,
-    /// FLOP/byte.
-    pub(crate) intensity: f64,
-    /// FLOP/s.
-    pub(crate) rate: f64,
-    /// Share of the time of all families, 0..1: the marker's area.
+    /// Phase; empty where there is none, or the name says it.
+    pub(crate) phase: String,
+    /// What it reaches, for example `5.50 TFLOP/s`.
+    pub(crate) reached: String,
+    /// Share of a roof, and which: `92.3 %` of `measured DRAM`.
+    pub(crate) share: Option<(String, String)>,
+    /// Further lines of its own label.
+    pub(crate) remarks: Vec<String>,
+    pub(crate) limiter: Limiter,
+    /// Number of its capture or device, where the chart shows several.
+    pub(crate) series: Option<usize>,
+    /// Place on the axes: FLOP/byte and FLOP/s, or what the chart's axes say.
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    /// Share of the time of all families of its series, 0..1: the marker's area.
     pub(crate) time_ratio: f64,
+    /// Whether it lies above its roof.
+    pub(crate) above: bool,
+    /// Other levels, drawn hollow at the same height.
+    pub(crate) inner: Vec<Inner>,
     pub(crate) tooltip: String,
 }
 
 impl Point {
-    fn radius(&self) -> f64 {
-        5.0 + 9.0 * self.time_ratio.clamp(0.0, 1.0).sqrt()
+    /// Family and phase.
+    pub(crate) fn heading(&self) -> String {
+        format!("{}{}", self.name, self.comma_phase())
+    }
+
+    /// `5.50 TFLOP/s, 92.3 % of measured DRAM`.
+    pub(crate) fn detail(&self) -> String {
+        let share = self.share.as_ref().map_or_else(String::new, |(ratio, of)| format!(", {ratio} of {of}"));
+        format!("{}{share}", self.reached)
+    }
+
+    pub(super) fn comma_phase(&self) -> String {
+        if self.phase.is_empty() { String::new() } else { format!(", {}", self.phase) }
+    }
+
+    pub(super) fn radius(&self) -> f64 {
+        let least = if self.series.is_some() { LEAST_NUMBERED } else { LEAST };
+        (WHOLE * self.time_ratio.clamp(0.0, 1.0).sqrt()).max(least)
     }
 }
 
 /// A point in its place.
-type Placed<'a> = (&'a Point, (f64, f64));
+pub(super) type Placed<'a> = (&'a Point, (f64, f64));
 
-/// Draws markers and labels inside `bounds`; `at` gives the pixel of a point.
+/// Draws markers and labels inside `bounds`; `at` gives the pixel of a place on the axes.
 pub(crate) fn draw(
     svg: &mut Element,
     points: &[Point],
-    at: impl Fn(&Point) -> (f64, f64),
+    at: impl Fn(f64, f64) -> (f64, f64),
     bounds: Area,
-    obstacles: &Obstacles,
-    id: &str,
+    obstacles: &mut Obstacles,
 ) {
-    let placed: Vec<Placed> = points.iter().map(|point| (point, at(point))).collect();
-    let groups: Vec<Group> = crowds(&placed).into_iter().map(Group::new).collect();
+    let placed: Vec<Placed> = points.iter().map(|point| (point, at(point.x, point.y))).collect();
+    for (point, pixel) in &placed {
+        let inner = point.inner.iter().map(|inner| (inner, at(inner.x, point.y)));
+        draw_inner(svg, point, *pixel, &inner.collect::<Vec<_>>(), obstacles);
+    }
+    let (groups, rest) = labelled(&placed);
+    obstacles.soft.extend(rest.iter().map(|(point, pixel)| Area::around(*pixel, point.radius())));
     let wanted: Vec<Wanted> = groups.iter().map(Group::wanted).collect();
     let areas = place(&wanted, bounds, obstacles);
     for (label, area) in wanted.iter().zip(&areas) {
@@ -62,7 +100,7 @@ pub(crate) fn draw(
     let mut order = placed.clone();
     order.sort_by(|a, b| b.0.time_ratio.total_cmp(&a.0.time_ratio));
     for (point, pixel) in order {
-        svg.push(legend::marker(point.ink, pixel, point.radius(), id).tooltip(&point.tooltip));
+        draw_marker(svg, point, pixel);
     }
     for ((group, label), area) in groups.iter().zip(&wanted).zip(&areas) {
         if let Some(area) = area {
@@ -71,107 +109,83 @@ pub(crate) fn draw(
     }
 }
 
+/// The boxes of the markers, the hollow ones too.
+pub(crate) fn areas(points: &[Point], at: impl Fn(f64, f64) -> (f64, f64)) -> Vec<Area> {
+    let of_point = |point: &Point| {
+        let radius = point.radius() * 1.2;
+        let xs = point.inner.iter().map(|inner| inner.x).chain([point.x]);
+        xs.map(|x| Area::around(at(x, point.y), radius)).collect::<Vec<_>>()
+    };
+    points.iter().flat_map(of_point).collect()
+}
+
+fn draw_marker(svg: &mut Element, point: &Point, pixel: (f64, f64)) {
+    svg.push(point.limiter.marker(pixel, point.radius()).tooltip(&point.tooltip));
+    if point.above {
+        svg.push(above_ring(pixel, point.radius()));
+    }
+    if let Some(number) = point.series {
+        svg.push(text(pixel.0, pixel.1 + 3.5, "on-dark t10 bold middle", &number.to_string()));
+    }
+}
+
+/// What marks a point above its roof.
+pub(crate) fn above_ring((x, y): (f64, f64), radius: f64) -> Element {
+    Element::new("circle").at("cx", x).at("cy", y).at("r", radius * 1.25 + 3.5).class("above")
+}
+
+/// The other levels of a point: hollow markers at its height, tied to it.
+fn draw_inner(
+    svg: &mut Element,
+    point: &Point,
+    pixel: (f64, f64),
+    inner: &[(&Inner, (f64, f64))],
+    obstacles: &mut Obstacles,
+) {
+    let xs = || inner.iter().map(|(_, at)| at.0).chain([pixel.0]);
+    let (left, right) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
+    if right - left > 1.0 {
+        svg.push(line((left, pixel.1), (right, pixel.1), "tie"));
+    }
+    for (inner, at) in inner {
+        let radius = (point.radius() * 0.7).max(LEAST);
+        svg.push(point.limiter.hollow(*at, radius, &inner.level).tooltip(&inner.tooltip));
+        obstacles.soft.push(Area::around(*at, radius));
+    }
+}
+
 fn distance(area: &Area, label: &Wanted) -> f64 {
     let nearest = area.nearest(label.anchor);
     (nearest.0 - label.anchor.0).hypot(nearest.1 - label.anchor.1)
 }
 
-/// Points of one kind that touch, directly or through others, in the order of the first of each group.
-fn crowds<'a>(points: &[Placed<'a>]) -> Vec<Vec<Placed<'a>>> {
-    let near = |a: &Placed, b: &Placed| {
-        let gap = (a.1.0 - b.1.0).hypot(a.1.1 - b.1.1) - a.0.radius() - b.0.radius();
-        a.0.ink == b.0.ink && gap < CROWD
-    };
-    let mut groups: Vec<Vec<Placed>> = Vec::new();
-    for point in points {
-        let (mut joined, apart): (Vec<_>, Vec<_>) =
-            groups.into_iter().partition(|group| group.iter().any(|other| near(point, other)));
-        groups = apart;
-        let mut group: Vec<Placed> = joined.drain(..).flatten().collect();
-        group.push(*point);
-        groups.push(group);
-    }
-    groups
-}
-
-/// Points that share a label.
-struct Group<'a> {
-    points: Vec<Placed<'a>>,
-    head: String,
-    lines: Vec<String>,
-}
-
-impl<'a> Group<'a> {
-    fn new(mut points: Vec<Placed<'a>>) -> Self {
-        points.sort_by(|a, b| b.0.time_ratio.total_cmp(&a.0.time_ratio));
-        if let [(point, _)] = points.as_slice() {
-            let (head, lines) = (point.name.clone(), vec![point.detail.clone()]);
-            return Self { points, head, lines };
-        }
-        let head = points.first().map_or("", |(point, _)| point.ink.name());
-        let head = format!("{head}: {} families", points.len());
-        let mut lines: Vec<String> =
-            points.iter().take(MOST_LINES).map(|(point, _)| format!("{}: {}", point.family, point.detail)).collect();
-        if points.len() > MOST_LINES {
-            lines.push(format!("and {} more", points.len() - MOST_LINES));
-        }
-        Self { points, head, lines }
-    }
-
-    /// The middle of the markers, the radius that covers them, and the size of the label.
-    fn wanted(&self) -> Wanted {
-        let count = self.points.len().max(1) as f64;
-        let sum = self.points.iter().fold((0.0, 0.0), |sum, (_, at)| (sum.0 + at.0, sum.1 + at.1));
-        let anchor = (sum.0 / count, sum.1 / count);
-        let reach = |(point, at): &Placed| (at.0 - anchor.0).hypot(at.1 - anchor.1) + point.radius();
-        let radius = self.points.iter().map(reach).fold(0.0, f64::max);
-        let width = self.lines.iter().map(|line| text_width(line, 12.0)).fold(bold_width(&self.head, 13.0), f64::max);
-        Wanted { anchor, radius, size: (width, HEAD + self.lines.len() as f64 * LINE) }
-    }
-
-    fn draw_label(&self, svg: &mut Element, area: Area, anchor: (f64, f64)) {
-        // The box is an upper estimate of the text's width: align to the side that faces the marker.
-        let left = area.x + area.width <= anchor.0;
-        let (x, side) = if left { (area.x + area.width, " end") } else { (area.x, "") };
-        svg.push(text(x, area.y + 13.0, &format!("ink t13 bold halo{side}"), &self.head));
-        for (index, line) in self.lines.iter().enumerate() {
-            let y = area.y + HEAD + LINE * (index as f64 + 1.0) - 4.0;
-            svg.push(text(x, y, &format!("muted t12 halo{side}"), line));
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn point(name: &str, ink: Ink) -> Point {
-        let (name, detail, tooltip) = (name.to_owned(), "9 GFLOP/s".to_owned(), String::new());
-        Point { family: name.clone(), name, detail, ink, intensity: 1.0, rate: 1.0, time_ratio: 0.1, tooltip }
+    pub(crate) fn point(name: &str, limiter: Limiter) -> Point {
+        Point {
+            name: name.to_owned(),
+            phase: String::new(),
+            reached: "9 GFLOP/s".to_owned(),
+            share: None,
+            remarks: Vec::new(),
+            limiter,
+            series: None,
+            x: 1.0,
+            y: 1.0,
+            time_ratio: 0.1,
+            above: false,
+            inner: Vec::new(),
+            tooltip: String::new(),
+        }
     }
 
     #[test]
-    fn points_that_touch_share_a_label_and_other_kinds_keep_their_own() {
-        let all = ["a", "b", "c", "d"].map(|name| point(name, if name == "d" { Ink::Decode } else { Ink::Prefill }));
-        let pixels = [(0.0, 0.0), (60.0, 0.0), (20.0, 0.0), (1.0, 1.0)];
-        let placed: Vec<Placed> = all.iter().zip(pixels).collect();
-        let names: Vec<Vec<&str>> =
-            crowds(&placed).iter().map(|group| group.iter().map(|(point, _)| point.name.as_str()).collect()).collect();
-        assert_eq!(names, [vec!["b"], vec!["a", "c"], vec!["d"]]);
-    }
-
-    #[test]
-    fn a_bridge_between_two_groups_joins_them() {
-        let all = ["a", "b", "c"].map(|name| point(name, Ink::Kv));
-        let placed: Vec<Placed> = all.iter().zip([(0.0, 0.0), (44.0, 0.0), (22.0, 0.0)]).collect();
-        assert_eq!(crowds(&placed).len(), 1);
-    }
-
-    #[test]
-    fn a_long_list_is_cut_and_counted() {
-        let all: Vec<Point> = (0..9).map(|index| point(&format!("k{index}"), Ink::Kv)).collect();
-        let group = Group::new(all.iter().map(|point| (point, (0.0, 0.0))).collect());
-        assert_eq!((group.lines.len(), group.lines[6].as_str()), (7, "and 3 more"));
-        assert_eq!(group.head, "KV transfer: 9 families");
+    fn the_area_of_a_marker_is_its_share_of_the_time_down_to_a_least_size() {
+        let radius = |time_ratio| Point { time_ratio, ..point("a", Limiter::Memory) }.radius();
+        // A quarter of the time has half of the radius: 19 / 2.
+        assert!((radius(1.0) - 19.0).abs() < 1e-12 && (radius(0.25) - 9.5).abs() < 1e-12);
+        assert!((radius(0.0) - LEAST).abs() < 1e-12 && (radius(f64::NAN) - LEAST).abs() < 1e-12);
     }
 }

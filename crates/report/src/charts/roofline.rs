@@ -1,61 +1,22 @@
-//! The roofline: FLOP/s over arithmetic intensity on logarithmic axes, and a lane for work without any FLOP.
+//! The roofline: FLOP/s over arithmetic intensity on logarithmic axes, and a lane for work without any FLOP. Normalised,
+//! it is the share of the bound over intensity / ridge, on which devices of any speed share one roof.
 
-use std::fmt::Write as _;
-
+use super::grid;
 use super::labels::{Area, Obstacles};
 use super::lane::{self, Traffic};
-use super::legend::{self, Entry};
+use super::legend;
 use super::points::{self, Point};
-use super::scale::{Scale, decades, minor_log_ticks};
-use super::style::{Ink, picture};
-use super::svg::{Element, line, path, power, text, text_width};
-use crate::format;
+use super::roofs::{self, RoofSet};
+use super::scale::Scale;
+use super::style::picture;
+use super::svg::{Element, line, power, text, text_width};
 
-const WIDTH: f64 = 900.0;
+pub(super) const WIDTH: f64 = 900.0;
 const LEFT: f64 = 88.0;
 const RIGHT: f64 = 872.0;
-const PLOT_HEIGHT: f64 = 370.0;
-
-/// Where a roof comes from, which is also how it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Micro-benchmarks on this device: a solid line.
-    Measured,
-    /// The vendor's number: a dashed line.
-    Datasheet,
-    /// The measured bandwidth of all cores, shared by the cores in use: a dotted line.
-    Shared,
-}
-
-impl Source {
-    const ALL: [Self; 3] = [Self::Measured, Self::Datasheet, Self::Shared];
-
-    fn class(self) -> &'static str {
-        match self {
-            Self::Measured => "roof",
-            Self::Datasheet => "sheet",
-            Self::Shared => "shared",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Measured => "measured",
-            Self::Datasheet => "datasheet",
-            Self::Shared => "measured, shared memory",
-        }
-    }
-}
-
-/// One roof pair: a compute peak, a bandwidth, or both.
-#[derive(Clone, Debug)]
-pub(crate) struct Roof {
-    pub(crate) source: Source,
-    /// FLOP/s and what reached them. The shared roof has none: it ends at the measured one.
-    pub(crate) compute: Option<(f64, String)>,
-    /// Bytes/s and what reached them.
-    pub(crate) bandwidth: Option<(f64, String)>,
-}
+const PLOT_HEIGHT: f64 = 400.0;
+/// Longest leader line of a normalised chart, about a fifth of its height.
+const FAR: f64 = 86.0;
 
 /// Everything that the picture shows.
 #[derive(Clone, Debug)]
@@ -64,21 +25,17 @@ pub(crate) struct Roofline {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) subtitle: String,
-    pub(crate) roofs: Vec<Roof>,
+    /// What the numbers in the markers mean; empty where there is one series.
+    pub(crate) series: Vec<String>,
+    /// Roofs; none are drawn where the axes are normalised.
+    pub(crate) roofs: Vec<RoofSet>,
     pub(crate) points: Vec<Point>,
     pub(crate) traffic: Vec<Traffic>,
+    /// Whether x is intensity / ridge and y the share of the bound, in percent.
+    pub(crate) normalised: bool,
+    /// What the bytes of the x axis are.
+    pub(crate) bytes: String,
     pub(crate) notes: Vec<String>,
-}
-
-struct Axes {
-    x: Scale,
-    y: Scale,
-}
-
-impl Axes {
-    fn at(&self, intensity: f64, rate: f64) -> (f64, f64) {
-        (self.x.pixel(intensity), self.y.pixel(rate))
-    }
 }
 
 impl Roofline {
@@ -86,160 +43,100 @@ impl Roofline {
     pub(crate) fn render(&self) -> String {
         let mut head = Element::new("g");
         legend::heading(&mut head, &self.title, &self.subtitle, WIDTH);
-        let mut y = self.draw_roof_legend(&mut head, 80.0);
+        let mut y = self.draw_series(&mut head, 80.0);
+        y = self.draw_roof_legend(&mut head, y);
         y = self.draw_marker_legend(&mut head, y);
-        let plot = Area { x: LEFT, y: y + 8.0, width: RIGHT - LEFT, height: PLOT_HEIGHT };
         let mut body = Element::new("g");
-        self.draw_plot(&mut body, plot);
-        let below = self.draw_lane(&mut body, plot.y + plot.height + 74.0);
-        let lines = legend::wrap(&self.notes, 12.0, WIDTH - 48.0);
+        let (mut below, mut unnamed) = (y + 8.0, 0);
+        if !self.points.is_empty() || self.traffic.is_empty() {
+            let plot = Area { x: LEFT, y: below, width: RIGHT - LEFT, height: PLOT_HEIGHT };
+            unnamed = self.draw_plot(&mut body, plot);
+            below = plot.y + plot.height + 74.0;
+        } else {
+            below += 12.0;
+        }
+        below = self.draw_lane(&mut body, below);
+        let unnamed = (unnamed > 0).then(|| {
+            format!("{unnamed} labels of roofs have no room here: their lines have tooltips, and the tables list them.")
+        });
+        let notes: Vec<String> = unnamed.into_iter().chain(self.notes.iter().cloned()).collect();
+        let lines = legend::wrap(&notes, 12.0, WIDTH - 48.0);
         legend::notes(&mut body, &lines, (24.0, below + 14.0));
         let height = below + 18.0 + lines.len() as f64 * 17.0;
         picture(&self.id, (WIDTH, height.ceil()), &self.title, &self.description()).child(head).child(body).render()
     }
 
+    /// Whether nothing is placed, neither in the plot nor in the lane.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.traffic.is_empty()
+    }
+
     /// What the picture says, in words.
     fn description(&self) -> String {
-        let roofs = self.roofs.iter().map(Roof::words);
-        let points = self.points.iter().map(|point| format!("{}: {}", point.name, point.detail));
-        let traffic = self.traffic.iter().map(|row| row.label.clone());
-        roofs.chain(points).chain(traffic).collect::<Vec<_>>().join(". ")
+        let roofs = self.roofs.iter().map(RoofSet::words);
+        let points = self.points.iter().map(|point| format!("{}: {}", point.heading(), point.detail()));
+        let traffic = self.traffic.iter().map(Traffic::label);
+        self.series.iter().cloned().chain(roofs).chain(points).chain(traffic).collect::<Vec<_>>().join(". ")
     }
 
-    fn roof(&self, source: Source) -> Option<&Roof> {
-        self.roofs.iter().find(|roof| roof.source == source)
+    fn axes(&self, plot: Area) -> (Scale, Scale) {
+        let (x, y) = if self.normalised { self.normalised_ends() } else { self.absolute_ends() };
+        (Scale::log(x.0, x.1, (plot.x, plot.x + plot.width)), Scale::log(y.0, y.1, (plot.y + plot.height, plot.y)))
     }
 
-    /// The FLOP/s at which the bandwidth line of a roof ends.
-    fn cap(&self, roof: &Roof) -> Option<f64> {
-        let own = roof.compute.as_ref().map(|compute| compute.0);
-        let measured = self.roof(Source::Measured).and_then(|roof| roof.compute.as_ref()).map(|compute| compute.0);
-        own.or(measured)
-    }
-
-    fn axes(&self, plot: Area) -> Axes {
-        let ridges = self.roofs.iter().filter_map(|roof| Some(self.cap(roof)? / roof.bandwidth.as_ref()?.0));
-        let ridge: Vec<f64> = ridges.filter(|ridge| ridge.is_finite() && *ridge > 0.0).collect();
-        let peaks: Vec<f64> = self.roofs.iter().filter_map(|roof| Some(roof.compute.as_ref()?.0)).collect();
-        let least = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::INFINITY, f64::min);
-        let most = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-        let intensities = || self.points.iter().map(|point| point.intensity);
-        let rates = || self.points.iter().map(|point| point.rate);
-        let x_low = least(&mut intensities().map(|value| value / 3.0).chain(ridge.iter().map(|value| value / 30.0)));
-        let x_high = most(&mut intensities().map(|value| value * 5.0).chain(ridge.iter().map(|value| value * 12.0)));
-        let y_high = most(&mut rates().chain(peaks.iter().copied())) * 1.9;
-        let y_low = least(&mut rates().map(|value| value / 2.5).chain(std::iter::once(y_high / 150.0)));
-        Axes {
-            x: Scale::log(x_low, x_high, (plot.x, plot.x + plot.width)),
-            y: Scale::log(y_low, y_high, (plot.y + plot.height, plot.y)),
-        }
-    }
-
-    fn draw_plot(&self, svg: &mut Element, plot: Area) {
-        let axes = self.axes(plot);
-        draw_grid(svg, &axes, plot);
-        let mut obstacles = Obstacles::default();
-        for roof in &self.roofs {
-            self.draw_roof(svg, roof, &axes, &mut obstacles);
-        }
-        self.draw_compute_values(svg, &axes, &mut obstacles);
-        self.draw_bandwidth_values(svg, &axes, plot, &mut obstacles);
-        self.draw_points(svg, &axes, plot, &obstacles);
-    }
-
-    fn draw_roof(&self, svg: &mut Element, roof: &Roof, axes: &Axes, obstacles: &mut Obstacles) {
-        let ((x_low, x_high), (y_low, _)) = (axes.x.ends(), axes.y.ends());
-        let mut data = String::new();
-        let mut corner = None;
-        if let Some((bandwidth, _)) = &roof.bandwidth {
-            let start = (x_low.max(y_low / bandwidth)).min(x_high);
-            let end = self.cap(roof).map_or(x_high, |cap| (cap / bandwidth).min(x_high)).max(start);
-            let (from, to) = (axes.at(start, start * bandwidth), axes.at(end, end * bandwidth));
-            data = format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
-            obstacles.lines.push((from, to));
-            corner = Some(end);
-        }
-        if let Some((peak, _)) = &roof.compute {
-            let (from, to) = (axes.at(corner.unwrap_or(x_low), *peak), axes.at(x_high, *peak));
-            let verb = if corner.is_some() { 'L' } else { 'M' };
-            // Writing to a String cannot fail.
-            let _ = write!(data, "{verb}{:.1} {:.1}H{:.1}", from.0, from.1, to.0);
-            obstacles.lines.push((from, to));
-        }
-        svg.push(path(&data, roof.source.class()).tooltip(&roof.words()));
-    }
-
-    /// The peaks in numbers at the right end of their lines: the highest above its line, the next below.
-    fn draw_compute_values(&self, svg: &mut Element, axes: &Axes, obstacles: &mut Obstacles) {
-        let mut peaks: Vec<f64> = self.roofs.iter().filter_map(|roof| Some(roof.compute.as_ref()?.0)).collect();
-        peaks.sort_by(|a, b| b.total_cmp(a));
-        // Two roofs that read the same need one number.
-        peaks.dedup_by_key(|peak| format::flop_rate(*peak));
-        let mut above: Option<f64> = None;
-        for peak in peaks {
-            let y = axes.y.pixel(peak);
-            let crowded = above.is_some_and(|above| y - above < 22.0);
-            let label = format::flop_rate(peak);
-            let width = text_width(&label, 13.0);
-            let base = if crowded { y + 16.0 } else { y - 7.0 };
-            svg.push(text(RIGHT - 8.0, base, "ink t13 end halo", &label));
-            obstacles.boxes.push(Area { x: RIGHT - 8.0 - width, y: base - 13.0, width: width + 8.0, height: 17.0 });
-            above = Some(y);
-        }
-    }
-
-    /// The bandwidths in numbers: a column left of the steepest line, each with a short line to its own roof.
-    fn draw_bandwidth_values(&self, svg: &mut Element, axes: &Axes, plot: Area, obstacles: &mut Obstacles) {
-        let mut roofs: Vec<&Roof> = self.roofs.iter().filter(|roof| roof.bandwidth.is_some()).collect();
-        roofs.sort_by(|a, b| bandwidth(b).total_cmp(&bandwidth(a)));
-        let Some(steepest) = roofs.first().map(|roof| bandwidth(roof)) else { return };
-        for (index, roof) in roofs.iter().enumerate() {
-            let y = plot.y + plot.height * 0.42 + index as f64 * 24.0;
-            let rate = 10_f64.powf(interpolate(axes.y.pixels(), axes.y.ends(), y));
-            let (end, touch) = (axes.x.pixel(rate / steepest) - 26.0, axes.x.pixel(rate / bandwidth(roof)));
-            let label = format::bandwidth(bandwidth(roof));
-            let width = text_width(&label, 13.0);
-            if end - width < plot.x + 4.0 || touch > plot.x + plot.width {
-                continue;
-            }
-            svg.push(line((end + 4.0, y), (touch, y), "leader"));
-            svg.push(Element::new("circle").at("cx", touch).at("cy", y).at("r", 2.6).class("dot"));
-            svg.push(text(end, y + 4.5, "ink t13 end halo", &label));
-            obstacles.boxes.push(Area { x: end - width, y: y - 9.0, width: touch - end + width, height: 18.0 });
-        }
-    }
-
-    fn draw_points(&self, svg: &mut Element, axes: &Axes, plot: Area, obstacles: &Obstacles) {
-        let inside = Area { x: plot.x + 3.0, y: plot.y + 3.0, width: plot.width - 6.0, height: plot.height - 6.0 };
-        let at = |point: &Point| axes.at(point.intensity, point.rate);
-        points::draw(svg, &self.points, at, inside, obstacles, &self.id);
-    }
-
-    fn draw_roof_legend(&self, svg: &mut Element, mut y: f64) -> f64 {
-        for roof in Source::ALL.iter().filter_map(|source| self.roof(*source)) {
-            svg.push(line((24.0, y), (62.0, y), roof.source.class()));
-            for words in legend::wrap(&[roof.words()], 13.0, WIDTH - 96.0) {
-                svg.push(text(72.0, y + 4.5, "ink t13", &words));
-                y += 21.0;
-            }
-        }
-        y
-    }
-
-    fn draw_marker_legend(&self, svg: &mut Element, y: f64) -> f64 {
-        let shown = |ink: &Ink| {
-            self.points.iter().any(|point| point.ink == *ink) || self.traffic.iter().any(|row| row.ink == *ink)
+    fn absolute_ends(&self) -> ((f64, f64), (f64, f64)) {
+        let of_set = |set: &RoofSet| {
+            let cap = roofs::cap(&self.roofs, set);
+            set.bandwidth.iter().filter_map(|limit| Some(cap? / limit.value)).collect::<Vec<_>>()
         };
-        let mut entries: Vec<Entry> =
-            Ink::ALL.into_iter().filter(shown).map(|ink| Entry::marker(ink, &self.id)).collect();
-        if entries.is_empty() {
-            return y;
+        let ridges: Vec<f64> = self.roofs.iter().flat_map(of_set).collect();
+        let peaks = || self.roofs.iter().flat_map(|set| set.compute.iter().map(|limit| limit.value));
+        let xs = || {
+            let inner = |point: &Point| point.inner.iter().map(|inner| inner.x).collect::<Vec<_>>();
+            self.points.iter().flat_map(move |point| inner(point).into_iter().chain([point.x]))
+        };
+        let ys = || self.points.iter().map(|point| point.y);
+        let x_low = least(xs().map(|value| value / 3.0).chain(ridges.iter().map(|value| value / 30.0)));
+        let x_high = most(xs().map(|value| value * 5.0).chain(ridges.iter().map(|value| value * 12.0)));
+        // Several series need room for the labels of their peaks above the highest.
+        let headroom = if self.series.len() > 1 { 3.6 } else { 1.9 };
+        let y_high = most(ys().chain(peaks())) * headroom;
+        let y_low = least(ys().map(|value| value / 2.5).chain([y_high / 150.0]));
+        ((x_low, x_high), (y_low, y_high))
+    }
+
+    fn normalised_ends(&self) -> ((f64, f64), (f64, f64)) {
+        let (xs, ys) = (|| self.points.iter().map(|point| point.x), || self.points.iter().map(|point| point.y));
+        let x = (least(xs().map(|value| value / 3.0).chain([0.03])), most(xs().map(|value| value * 4.0).chain([30.0])));
+        (x, (least(ys().map(|value| value / 1.7).chain([8.0])), most(ys().map(|value| value * 1.3).chain([170.0]))))
+    }
+
+    /// Draws axes, roofs and points; returns how many labels of roofs found no place.
+    fn draw_plot(&self, svg: &mut Element, plot: Area) -> usize {
+        let (x, y) = self.axes(plot);
+        let tick = if self.normalised { grid::plain_tick } else { power };
+        grid::draw(svg, (&x, &y), plot, tick);
+        let mut obstacles = Obstacles::default();
+        let unnamed = if self.normalised {
+            draw_shape(svg, (&x, &y), plot, &mut obstacles);
+            0
+        } else {
+            let markers = points::areas(&self.points, |a, b| (x.pixel(a), y.pixel(b)));
+            roofs::draw(svg, &self.roofs, (&x, &y), (plot, &markers), &mut obstacles)
+        };
+        let (below, beside) = if self.normalised {
+            (format!("arithmetic intensity / ridge ({})", self.bytes), "share of the bound (%)")
+        } else {
+            (format!("arithmetic intensity (FLOP per byte: {})", self.bytes), "performance (FLOP/s)")
+        };
+        grid::titles(svg, plot, &below, beside);
+        let inside = Area { x: plot.x + 3.0, y: plot.y + 3.0, width: plot.width - 6.0, height: plot.height - 6.0 };
+        if self.points.is_empty() {
+            let middle = (plot.x + plot.width / 2.0, plot.y + plot.height / 2.0);
+            svg.push(text(middle.0, middle.1, "muted t13 middle halo", "No kernel has both FLOP and bytes."));
         }
-        entries.push(Entry {
-            sample: Box::new(area_sample),
-            name: "marker area: share of the time of all rows".to_owned(),
-        });
-        legend::flow(svg, &entries, (24.0, y), WIDTH - 24.0)
+        points::draw(svg, &self.points, |a, b| (x.pixel(a), y.pixel(b)), inside, &mut obstacles);
+        unnamed
     }
 
     /// Families without FLOP; returns where the lane ends.
@@ -247,112 +144,96 @@ impl Roofline {
         if self.traffic.is_empty() {
             return top - 20.0;
         }
-        lane::draw(svg, &self.traffic, top, (LEFT, f64::midpoint(LEFT, RIGHT) - 20.0), &self.id)
+        lane::draw(svg, &self.traffic, top, (LEFT, f64::midpoint(LEFT, RIGHT) - 100.0))
     }
 }
 
-/// A small and a large marker in outline.
-fn area_sample(x: f64, y: f64) -> Element {
-    let circle = |x: f64, r: f64| Element::new("circle").at("cx", x).at("cy", y).at("r", r).class("leader");
-    Element::new("g").child(circle(x + 3.0, 2.5)).child(circle(x + 13.0, 6.0))
+fn least(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::INFINITY, f64::min)
 }
 
-fn bandwidth(roof: &Roof) -> f64 {
-    roof.bandwidth.as_ref().map_or(0.0, |bandwidth| bandwidth.0)
+fn most(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, f64::max)
 }
 
-/// The exponent at a pixel between the ends of a logarithmic axis.
-fn interpolate(pixels: (f64, f64), ends: (f64, f64), pixel: f64) -> f64 {
-    let share = (pixel - pixels.0) / (pixels.1 - pixels.0);
-    ends.0.log10() + share * (ends.1.log10() - ends.0.log10())
-}
-
-impl Roof {
-    fn words(&self) -> String {
-        let compute = self.compute.as_ref().map(|(value, what)| format!("{} ({what})", format::flop_rate(*value)));
-        let bandwidth = self.bandwidth.as_ref().map(|(value, what)| format!("{} ({what})", format::bandwidth(*value)));
-        let parts: Vec<String> = [compute, bandwidth].into_iter().flatten().collect();
-        format!("{}: {}", self.source.name(), parts.join(", "))
-    }
-}
-
-fn draw_grid(svg: &mut Element, axes: &Axes, plot: Area) {
-    let (top, bottom, left, right) = (plot.y, plot.y + plot.height, plot.x, plot.x + plot.width);
-    let ((x_low, x_high), (y_low, y_high)) = (axes.x.ends(), axes.y.ends());
-    let vertical = |svg: &mut Element, x: f64, class| svg.push(line((x, top), (x, bottom), class));
-    let horizontal = |svg: &mut Element, y: f64, class| svg.push(line((left, y), (right, y), class));
-    for tick in minor_log_ticks(x_low, x_high) {
-        vertical(svg, axes.x.pixel(tick), "fine");
-    }
-    for tick in minor_log_ticks(y_low, y_high) {
-        horizontal(svg, axes.y.pixel(tick), "fine");
-    }
-    for exponent in decades(x_low, x_high) {
-        let x = axes.x.pixel(10_f64.powi(exponent));
-        vertical(svg, x, "grid");
-        svg.push(power(x, bottom + 20.0, "ink t13 middle", exponent));
-    }
-    for exponent in decades(y_low, y_high) {
-        let y = axes.y.pixel(10_f64.powi(exponent));
-        horizontal(svg, y, "grid");
-        svg.push(power(left - 9.0, y + 4.5, "ink t13 end", exponent));
-    }
-    svg.push(path(&format!("M{left:.1} {top:.1}V{bottom:.1}H{right:.1}"), "axis"));
-    let middle = f64::midpoint(left, right);
-    svg.push(text(
-        middle,
-        bottom + 42.0,
-        "ink t13 middle",
-        "arithmetic intensity (FLOP per byte of compulsory memory traffic)",
-    ));
-    let centre = f64::midpoint(top, bottom);
-    let turned = format!("rotate(-90 34 {centre:.1})");
-    svg.push(text(34.0, centre, "ink t13 middle", "performance (FLOP/s)").set("transform", &turned));
+/// The one roof of the normalised chart: the bound at 100 %, and the ridge.
+fn draw_shape(svg: &mut Element, (x, y): (&Scale, &Scale), plot: Area, obstacles: &mut Obstacles) {
+    let (roof, ridge) = (y.pixel(100.0), x.pixel(1.0));
+    let right = plot.x + plot.width;
+    let bound = ((plot.x, roof), (right, roof));
+    svg.push(line(bound.0, bound.1, "roof"));
+    let upright = ((ridge, roof), (ridge, plot.y + plot.height));
+    svg.push(line(upright.0, upright.1, "leader"));
+    obstacles.lines.push(upright);
+    // No label stands on the one roof; and none far from its marker, for without slopes the plot is one field.
+    obstacles.boxes.push(Area { x: plot.x, y: roof - 1.5, width: plot.width, height: 3.0 });
+    obstacles.reach = Some(FAR);
+    let mut label = |(at, base): (f64, f64), side: &str, words: &str| {
+        let width = text_width(words, 12.0);
+        svg.push(text(at, base, &format!("ink t12 halo{side}"), words));
+        let left = if side.is_empty() { at } else { at - width };
+        obstacles.boxes.push(Area { x: left, y: base - 13.0, width, height: 17.0 });
+    };
+    label((right - 8.0, roof - 7.0), " end", "roof: 100 % of the bound");
+    let low = plot.y + plot.height - 9.0;
+    label((ridge - 10.0, low), " end", "\u{2190} left of the ridge: bandwidth");
+    label((ridge + 10.0, low), "", "right of it: compute \u{2192}");
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::limiter::Limiter;
+    use super::super::points::Inner;
+    use super::super::points::tests::point;
+    use super::super::roofs::{Limit, Source};
     use super::*;
 
+    fn limit(name: &str, value: f64) -> Limit {
+        Limit { value, name: name.to_owned(), what: "fma, 1 core".to_owned() }
+    }
+
     pub(crate) fn example() -> Roofline {
-        let point = |name: &str, ink, intensity, rate: f64, time_ratio| Point {
-            name: name.to_owned(),
-            family: name.to_owned(),
-            detail: format!("{}, {:.0} % of the time", format::flop_rate(rate), time_ratio * 100.0),
-            ink,
-            intensity,
-            rate,
-            time_ratio,
-            tooltip: "tip".to_owned(),
+        let at = |name: &str, limiter, x, y, time_ratio| Point { x, y, time_ratio, ..point(name, limiter) };
+        let measured = RoofSet {
+            source: Source::Measured,
+            series: None,
+            compute: vec![limit("f32", 112e9)],
+            bandwidth: vec![limit("DRAM", 18e9)],
+        };
+        let shared = RoofSet {
+            source: Source::Shared,
+            series: None,
+            compute: Vec::new(),
+            bandwidth: vec![limit("DRAM", 12.5e9)],
         };
         Roofline {
             id: "roofline".to_owned(),
             title: "Roofline of a <test>".to_owned(),
             subtitle: "one core".to_owned(),
-            roofs: vec![
-                Roof {
-                    source: Source::Measured,
-                    compute: Some((112e9, "f32 avx512, 1 core".to_owned())),
-                    bandwidth: Some((18e9, "DRAM read, 1 core".to_owned())),
-                },
-                Roof {
-                    source: Source::Shared,
-                    compute: None,
-                    bandwidth: Some((12.5e9, "25 GB/s over 2 cores".to_owned())),
-                },
-            ],
+            series: Vec::new(),
+            roofs: vec![measured, shared],
             points: vec![
-                point("gemm_bias_gelu, prefill", Ink::Prefill, 45.0, 95e9, 0.6),
-                point("gemm_bias_gelu, decode", Ink::Decode, 4.0, 58e9, 0.3),
+                at("gemm_bias_gelu, prefill", Limiter::Compute, 45.0, 95e9, 0.6),
+                at("gemm_bias_gelu, decode", Limiter::Memory, 4.0, 58e9, 0.3),
             ],
             traffic: vec![Traffic {
-                label: "kv_copy: 24 GB/s".to_owned(),
-                ink: Ink::Kv,
+                name: "kv_copy".to_owned(),
+                rest: ": 24 GB/s".to_owned(),
+                limiter: Limiter::Link,
                 rate: 24e9,
                 bound: Some(25e9),
+                above: false,
+                uncounted: false,
+                tooltip: String::new(),
             }],
+            normalised: false,
+            bytes: "compulsory bytes of memory".to_owned(),
             notes: vec!["Window: blocks.".to_owned()],
         }
+    }
+
+    fn is_sound(svg: &str) -> bool {
+        svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf")
     }
 
     #[test]
@@ -373,8 +254,46 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn work_without_any_flop_is_a_lane_without_a_plot() {
+        let svg = Roofline { points: Vec::new(), ..example() }.render();
+        assert!(is_sound(&svg) && !svg.contains("performance (FLOP/s)") && svg.contains("kv_copy"));
+    }
+
+    #[test]
     fn a_roofline_without_roofs_or_points_is_still_a_picture() {
         let svg = Roofline { roofs: Vec::new(), points: Vec::new(), traffic: Vec::new(), ..example() }.render();
-        assert!(svg.starts_with("<svg") && !svg.contains("NaN") && !svg.contains("inf"));
+        assert!(is_sound(&svg) && svg.contains("No kernel has both FLOP and bytes."));
+        assert!(is_sound(&Roofline { roofs: Vec::new(), ..example() }.render()));
+    }
+
+    #[test]
+    fn intensities_of_ten_decades_and_one_point_fit_the_plot() {
+        let mut wide = example();
+        (wide.points[0].x, wide.points[1].x) = (1e-4, 1e6);
+        let svg = wide.render();
+        assert!(is_sound(&svg) && svg.contains("\u{2212}4</tspan>") && svg.contains(">6</tspan>"), "{svg}");
+        wide.points.truncate(1);
+        wide.roofs.clear();
+        assert!(is_sound(&wide.render()));
+    }
+
+    #[test]
+    fn a_level_is_told_by_its_outline_and_named_in_the_legend() {
+        let mut chart = example();
+        let inner = |level: &str, x| Inner { level: level.to_owned(), x, tooltip: String::new() };
+        chart.points[0].inner = vec![inner("L2", 20.0), inner("L1", 5.0)];
+        let svg = chart.render();
+        assert!(svg.contains("class=\"o-compute o-full\"") && svg.contains("class=\"o-compute o-dashed\""));
+        assert!(svg.contains(">the same work per byte of L2<"));
+    }
+
+    #[test]
+    fn the_normalised_chart_has_one_roof_at_a_hundred_percent() {
+        let mut chart = Roofline { normalised: true, ..example() };
+        chart.series = vec!["one device".to_owned(), "another".to_owned()];
+        (chart.points[0].x, chart.points[0].y, chart.points[0].series) = (7.0, 85.0, Some(2));
+        let svg = chart.render();
+        assert!(svg.contains("100 % of the bound") && svg.contains("(2) another") && !svg.contains("GFLOP/s measured"));
+        assert!(svg.contains("class=\"on-dark t10 bold middle\">2<"));
     }
 }

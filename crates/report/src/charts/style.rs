@@ -14,6 +14,9 @@ struct Rule {
     themed: &'static [(&'static str, &'static str, &'static str)],
 }
 
+/// Constant part of a hollow marker: it hides nothing that lies under it.
+const HOLLOW: &str = "fill-opacity:0";
+
 const RULES: &[Rule] = &[
     Rule { class: "card", constant: "", themed: &[("fill", "#ffffff", "#11161d"), ("stroke", "#d0d7de", "#323a45")] },
     Rule { class: "lane", constant: "", themed: &[("fill", "#f6f8fa", "#171d26"), ("stroke", "#c9d1d9", "#3a434f")] },
@@ -45,13 +48,39 @@ const RULES: &[Rule] = &[
         themed: &[("stroke", "#57606a", "#9aa5b1")],
     },
     Rule {
+        class: "observed",
+        constant: "fill:none;stroke-width:2;stroke-dasharray:0.5 4.5;stroke-linecap:round",
+        themed: &[("stroke", "#57606a", "#9aa5b1")],
+    },
+    Rule {
         class: "shared",
-        constant: "fill:none;stroke-width:2;stroke-dasharray:1.5 4.5;stroke-linecap:round",
+        constant: "fill:none;stroke-width:1.8;stroke-dasharray:11 4 1.5 4",
         themed: &[("stroke", "#1f2328", "#e6edf3")],
     },
     Rule { class: "dot", constant: "", themed: &[("fill", "#1f2328", "#e6edf3")] },
     Rule { class: "edge", constant: "stroke-width:1.2", themed: &[("stroke", "#ffffff", "#11161d")] },
     Rule { class: "slim", constant: "stroke-width:.5", themed: &[("stroke", "#ffffff", "#11161d")] },
+    Rule { class: "l-compute", constant: "", themed: &[("fill", "#c84e00", "#ff9a3d")] },
+    Rule { class: "l-memory", constant: "", themed: &[("fill", "#0072b2", "#3fa0f0")] },
+    Rule { class: "l-link", constant: "", themed: &[("fill", "#3b1466", "#e9d5ff")] },
+    Rule { class: "l-unknown", constant: "", themed: &[("fill", "#8c959f", "#6e7681")] },
+    Rule { class: "o-compute", constant: HOLLOW, themed: &[("stroke", "#c84e00", "#ff9a3d")] },
+    Rule { class: "o-memory", constant: HOLLOW, themed: &[("stroke", "#0072b2", "#3fa0f0")] },
+    Rule { class: "o-link", constant: HOLLOW, themed: &[("stroke", "#3b1466", "#e9d5ff")] },
+    Rule { class: "o-unknown", constant: HOLLOW, themed: &[("stroke", "#8c959f", "#6e7681")] },
+    Rule { class: "o-full", constant: "stroke-width:2", themed: &[] },
+    Rule { class: "o-dashed", constant: "stroke-width:1.8;stroke-dasharray:4 2", themed: &[] },
+    Rule { class: "o-dotted", constant: "stroke-width:1.8;stroke-dasharray:1.2 2", themed: &[] },
+    Rule {
+        class: "above",
+        constant: "fill:none;stroke-width:1.6;stroke-dasharray:3 2.5",
+        themed: &[("stroke", "#1f2328", "#e6edf3")],
+    },
+    Rule {
+        class: "tie",
+        constant: "fill:none;stroke-width:.8;stroke-dasharray:2 2",
+        themed: &[("stroke", "#8c959f", "#6e7681")],
+    },
     Rule { class: "prefill", constant: "", themed: &[("fill", "#0b4f9e", "#3f8fe8")] },
     Rule { class: "decode", constant: "", themed: &[("fill", "#f0a23c", "#ffd08a")] },
     Rule { class: "kv", constant: "", themed: &[("fill", "#c9b6e4", "#57407a")] },
@@ -214,6 +243,62 @@ mod tests {
         for dark in [false, true] {
             assert!((fill("ink", dark) - fill("card", dark)).abs() > 0.7);
             assert!((fill("muted", dark) - fill("card", dark)).abs() > 0.45);
+        }
+    }
+
+    /// CIE L*a*b* (D65) of linear sRGB.
+    fn lab(linear: [f64; 3]) -> [f64; 3] {
+        let white = [0.95047, 1.0, 1.08883];
+        let weights = [[0.412_46, 0.357_58, 0.180_44], [0.212_67, 0.715_15, 0.072_18], [0.019_33, 0.119_19, 0.950_30]];
+        let root = |at: usize| {
+            let part = product(weights, linear)[at] / white[at];
+            if part > 0.008_856 { part.cbrt() } else { 7.787 * part + 16.0 / 116.0 }
+        };
+        [116.0 * root(1) - 16.0, 500.0 * (root(0) - root(1)), 200.0 * (root(1) - root(2))]
+    }
+
+    fn product(matrix: [[f64; 3]; 3], vector: [f64; 3]) -> [f64; 3] {
+        matrix.map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0))
+    }
+
+    fn linear(colour: &str) -> [f64; 3] {
+        [1, 3, 5].map(|at| {
+            let part = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).expect("a hex colour")) / 255.0;
+            if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        })
+    }
+
+    #[test]
+    fn limiters_differ_for_full_and_for_red_green_blind_sight_and_contrast_with_the_card_in_both_themes() {
+        // Machado, Oliveira and Fernandes (2009), severity 1: none, deuteranopia, protanopia; on linear sRGB.
+        let sights = [
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            [[0.367_322, 0.860_646, -0.227_968], [0.280_085, 0.672_501, 0.047_413], [-0.011_820, 0.042_940, 0.968_881]],
+            [
+                [0.152_286, 1.052_583, -0.204_868],
+                [0.114_503, 0.786_281, 0.099_216],
+                [-0.003_882, -0.048_116, 1.051_998],
+            ],
+        ];
+        let colour = |class: &str, dark: bool| {
+            let rule = RULES.iter().find(|rule| rule.class == class).expect("a class");
+            linear(if dark { rule.themed[0].2 } else { rule.themed[0].1 })
+        };
+        let luminance = |colour: [f64; 3]| 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2];
+        let classes = ["l-compute", "l-memory", "l-link", "l-unknown"];
+        for dark in [false, true] {
+            let card = luminance(colour("card", dark)) + 0.05;
+            for (index, class) in classes.into_iter().enumerate() {
+                let own = luminance(colour(class, dark)) + 0.05;
+                // WCAG 2.1, 1.4.11: graphics need a contrast of 3 to 1.
+                assert!(own.max(card) / own.min(card) >= 3.0, "{class} on the card");
+                for (other, sight) in classes[index + 1..].iter().flat_map(|other| sights.map(|sight| (other, sight))) {
+                    let [a, b] = [colour(class, dark), colour(other, dark)].map(|colour| lab(product(sight, colour)));
+                    let distance = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                    // A difference of about 2 is just visible; markers are small, so ten times that is asked for.
+                    assert!(distance > 20.0, "{class} and {other}: {distance}");
+                }
+            }
         }
     }
 

@@ -169,9 +169,35 @@ pub(crate) fn fit(text: &str, size: f64, width: f64) -> String {
     cut(text, |text| text_width(text, size) <= width)
 }
 
+/// The text without its middle where it is wider than that many pixels: beginning and end tell kernels apart.
+pub(crate) fn fit_middle(text: &str, size: f64, width: f64) -> String {
+    cut_middle(text, |text| text_width(text, size) <= width)
+}
+
 /// The same for bold text.
+pub(crate) fn fit_middle_bold(text: &str, size: f64, width: f64) -> String {
+    cut_middle(text, |text| bold_width(text, size) <= width)
+}
+
+/// The same for bold text, cut at its end.
 pub(crate) fn fit_bold(text: &str, size: f64, width: f64) -> String {
     cut(text, |text| bold_width(text, size) <= width)
+}
+
+fn cut_middle(text: &str, fits: impl Fn(&str) -> bool) -> String {
+    if fits(text) {
+        return text.to_owned();
+    }
+    let all: Vec<char> = text.chars().collect();
+    // The end tells more than the beginning, which all instances of a template share.
+    let kept = |count: usize| {
+        let first: String = all.iter().take(count / 2).collect();
+        let last: String = all.iter().skip(all.len() - count.div_ceil(2)).collect();
+        format!("{}\u{2026}{}", first.trim_end(), last.trim_start())
+    };
+    // The widths of all numbers of characters need not ascend, but nearly do: the first that does not fit ends it.
+    let count = (1..all.len().min(400)).take_while(|count| fits(&kept(*count))).last().unwrap_or(0);
+    kept(count)
 }
 
 fn cut(text: &str, fits: impl Fn(&str) -> bool) -> String {
@@ -211,6 +237,18 @@ mod tests {
             "{short}"
         );
         assert_eq!(fit("abc", 12.0, 0.0), "\u{2026}");
+    }
+
+    #[test]
+    fn a_kernel_name_loses_its_middle_so_that_its_end_still_tells_it() {
+        let names = ["Cijk_Alik_Bljk_BBS_BH_Bias_HA_S_SAV_WG16_16_1", "Cijk_Alik_Bljk_BBS_BH_Bias_HA_S_SAV_WG64_4_1"];
+        let [one, other] = names.map(|name| fit_middle(name, 12.0, 150.0));
+        assert!(one != other && one.starts_with("Cijk") && one.ends_with("16_16_1"), "{one}");
+        assert!(text_width(&one, 12.0) <= 150.0);
+        assert_eq!(
+            (fit_middle("gemm", 12.0, 150.0).as_str(), fit_middle("abc", 12.0, 0.0).as_str()),
+            ("gemm", "\u{2026}")
+        );
     }
 
     #[test]

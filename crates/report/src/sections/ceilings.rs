@@ -8,7 +8,7 @@ use super::Built;
 use crate::error::Error;
 use crate::format;
 use crate::run::Report;
-use crate::views::roofline::{Ceiling, ceilings};
+use crate::views::ceilings::{Ceiling, ceilings};
 
 #[derive(Serialize)]
 struct Values {
@@ -41,6 +41,10 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let mut all = Vec::new();
     for run in &report.runs {
         all.extend(ceilings(run)?);
+    }
+    if all.is_empty() && report.runs.iter().any(|run| !run.metric("roofs").is_empty()) {
+        // The section of the roofs says which datasheet roofs the bounds use.
+        return Ok(None);
     }
     let (around, shown): (Vec<Ceiling>, Vec<Ceiling>) = all.into_iter().partition(Ceiling::is_around_its_cache);
     let rows = lines(&shown);

@@ -6,7 +6,8 @@ use serde::Serialize;
 use tera::{Context, Tera};
 
 use crate::error::Error;
-use crate::run::Report;
+use crate::format;
+use crate::run::{Report, Row, Run};
 
 mod bubble;
 mod ceilings;
@@ -17,9 +18,18 @@ mod losses;
 mod modelled;
 mod overlap;
 mod overview;
+mod phases;
 mod reproduce;
 mod roofline;
+mod roofline_energy;
+mod roofline_instruction;
+mod roofline_link;
+mod roofline_sampled;
+mod roofline_unplaced;
+mod roofs;
 mod timeline;
+mod triage;
+mod waterfall;
 
 /// A picture that a section refers to.
 #[derive(Clone, Debug)]
@@ -58,6 +68,39 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "headline", template: include_str!("../../../../templates/headline.md"), build: headline::build },
     Section { name: "overview", template: include_str!("../../../../templates/overview.md"), build: overview::build },
     Section { name: "roofline", template: include_str!("../../../../templates/roofline.md"), build: roofline::build },
+    Section { name: "triage", template: include_str!("../../../../templates/triage.md"), build: triage::build },
+    Section {
+        name: "roofline_unplaced",
+        template: include_str!("../../../../templates/roofline_unplaced.md"),
+        build: roofline_unplaced::build,
+    },
+    Section { name: "roofs", template: include_str!("../../../../templates/roofs.md"), build: roofs::build },
+    Section {
+        name: "roofline_link",
+        template: include_str!("../../../../templates/roofline_link.md"),
+        build: roofline_link::build,
+    },
+    Section {
+        name: "roofline_sampled",
+        template: include_str!("../../../../templates/roofline_sampled.md"),
+        build: roofline_sampled::build,
+    },
+    Section {
+        name: "roofline_energy",
+        template: include_str!("../../../../templates/roofline_energy.md"),
+        build: roofline_energy::build,
+    },
+    Section {
+        name: "roofline_instruction",
+        template: include_str!("../../../../templates/roofline_instruction.md"),
+        build: roofline_instruction::build,
+    },
+    Section { name: "phases", template: include_str!("../../../../templates/phases.md"), build: phases::build },
+    Section {
+        name: "waterfall",
+        template: include_str!("../../../../templates/waterfall.md"),
+        build: waterfall::build,
+    },
     Section { name: "timeline", template: include_str!("../../../../templates/timeline.md"), build: timeline::build },
     Section { name: "bubble", template: include_str!("../../../../templates/bubble.md"), build: bubble::build },
     Section { name: "losses", template: include_str!("../../../../templates/losses.md"), build: losses::build },
@@ -78,6 +121,40 @@ pub(crate) const SECTIONS: &[Section] = &[
 
 fn template_error(section: &'static str, error: &tera::Error) -> Error {
     Error::Template { section, reason: error.to_string() }
+}
+
+/// Rows of the small tables; the others are in the metric's file only.
+const TOP: usize = 10;
+
+/// The first rows of a metric, and how many are left out.
+struct Top<'a> {
+    rows: Vec<(&'a Run, &'a Row)>,
+    more: Option<String>,
+}
+
+/// The first [`TOP`] wanted rows of a metric in its first window set, the run that the report is about first.
+fn top<'a>(report: &'a Report, metric: &str, wanted: impl Fn(&Row) -> bool) -> Top<'a> {
+    top_by(report, metric, wanted, |_| 0)
+}
+
+/// The same, those of the lowest rank first.
+fn top_by<'a>(report: &'a Report, metric: &str, wanted: impl Fn(&Row) -> bool, rank: impl Fn(&Row) -> u8) -> Top<'a> {
+    let mut rows: Vec<(&Run, &Row)> = Vec::new();
+    for run in report.runs.iter().rev() {
+        let all = run.metric(metric);
+        let window = all.first().and_then(|row| row.text("window"));
+        let own = all.iter().filter(|row| row.text("window") == window && wanted(row));
+        rows.extend(own.map(|row| (run, row)));
+    }
+    rows.sort_by_key(|(_, row)| rank(row));
+    let more = rows.len().saturating_sub(TOP);
+    rows.truncate(TOP);
+    Top { rows, more: (more > 0).then(|| format!("{more} more rows in `metrics/{metric}.parquet`.")) }
+}
+
+/// What tells the runs of a pair apart in front of a device: `optimized: `.
+fn own(report: &Report, run: &Run) -> String {
+    if report.is_pair() { format!("{}: ", format::plain(run.label())) } else { String::new() }
 }
 
 /// Renders every section that has something to say: markdown, and the pictures that it refers to.

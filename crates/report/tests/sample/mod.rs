@@ -1,5 +1,7 @@
 //! A small pair of artifacts with plausible numbers: a two-stage pipeline on two cores against one core.
 
+mod gpu;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -10,6 +12,8 @@ use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column
 use proftool_trace::manifest::{Check, Device, FORMAT, Host, Manifest, Pair, Pass, Results, Target, Time};
 use proftool_trace::table::Table;
 use proftool_trace::tables::{ACTIVITIES, CEILINGS, DEVICES, ISSUES, QUEUES, RANGES, WORK};
+
+pub(crate) use gpu::{crowd, gpu, gpus};
 
 const MS: i64 = 1_000_000;
 const BLOCKS: i64 = 3;
