@@ -27,7 +27,7 @@ impl Source {
         let found = artifact::find(&self.artifacts, self.all)?;
         warn_partial(&found.partial);
         for error in &found.unreadable {
-            eprintln!("warning: left out: {error}");
+            crate::tty::say(&format!("warning: left out: {error}"));
         }
         if found.artifacts.is_empty() {
             return Err(Failure::io(format!(
@@ -42,11 +42,11 @@ impl Source {
 /// Names interrupted captures on standard error.
 pub(crate) fn warn_partial(partial: &[PathBuf]) {
     for folder in partial {
-        eprintln!(
+        crate::tty::say(&format!(
             "warning: left out: {} is an interrupted capture (hint: read it with `proftool import {}`, or remove it)",
             folder.display(),
             folder.display()
-        );
+        ));
     }
 }
 

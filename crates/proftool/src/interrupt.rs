@@ -14,7 +14,7 @@ pub(crate) fn listen() -> &'static AtomicBool {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(Kind::Interrupted as u8));
         }
-        eprintln!("stopping; press Ctrl-C again to stop at once");
+        crate::tty::say("stopping; press Ctrl-C again to stop at once");
     });
     &STOP
 }

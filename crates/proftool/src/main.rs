@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod output;
 mod progress;
+mod roofline;
 mod tty;
 
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            crate::tty::say(&format!("error: {failure}"));
             ExitCode::from(failure.code())
         }
     }

@@ -1,4 +1,4 @@
-//! Standard output that may be closed early (`proftool list tables | head`).
+//! Standard output and standard error that may be closed early (`proftool list tables 2>&1 | head`).
 
 use std::io::{ErrorKind, Write};
 
@@ -16,4 +16,9 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a line to standard error. Nobody who could be told is left where that fails.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

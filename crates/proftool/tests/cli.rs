@@ -7,5 +7,6 @@ mod cli {
     pub(crate) mod import_bad_input;
     pub(crate) mod interrupted;
     pub(crate) mod known_answers;
+    pub(crate) mod roofline;
     pub(crate) mod support;
 }

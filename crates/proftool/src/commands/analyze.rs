@@ -1,6 +1,7 @@
 //! `proftool analyze`: any or all metrics of an artifact.
 
 use polars::prelude::DataFrame;
+use proftool_analyze::Options;
 use proftool_analyze::metrics::{METRICS, Metric};
 use proftool_analyze::windows::Window;
 use proftool_trace::Artifact;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let window = Window::parse(args.window.as_deref());
     let runs = args.source.find()?;
-    let results = compute(&runs, &metrics, &window)?;
+    let results = compute(&runs, &metrics, &Options { window, ..Options::default() })?;
     let shown: Vec<_> = results
         .iter()
         .map(|(metric, frame)| (metric.name, frame.clone(), (!args.wide).then(|| columns(metric.name)).flatten()))
@@ -64,16 +65,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
 pub(crate) fn compute(
     runs: &[Artifact],
     metrics: &[&'static Metric],
-    window: &Window,
+    options: &Options,
 ) -> Result<Vec<(&'static Metric, DataFrame)>, Failure> {
     let mut all: Vec<(&'static Metric, DataFrame)> = Vec::new();
     for run in runs {
-        let results = proftool_analyze::analyze(run, metrics, window.clone())?;
-        if *window == Window::Default
+        let results = proftool_analyze::analyze(run, metrics, options)?;
+        if *options == Options::default()
             && let Err(error) = proftool_analyze::write(run, &results)
         {
             // An artifact on a read-only disk can still be looked at.
-            eprintln!("warning: the results were not kept in the artifact: {error}");
+            crate::tty::say(&format!("warning: the results were not kept in the artifact: {error}"));
         }
         for (metric, frame) in results {
             match all.iter_mut().find(|(known, _)| known.name == metric.name) {
@@ -145,14 +146,94 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "device",
             "name",
             "phase",
+            "precision",
             "launches",
             "time_ns",
             "arithmetic_intensity",
             "flop_per_s",
             "limiter",
+            "limiter_level",
             "efficiency_ratio",
+            "roof_source",
             "efficiency_datasheet_ratio",
             "recoverable_ns",
+        ],
+        "roofline_level" => &[
+            "target",
+            "device",
+            "name",
+            "phase",
+            "level",
+            "bytes",
+            "arithmetic_intensity",
+            "bytes_per_s",
+            "roof_ratio",
+            "roof_source",
+            "datasheet_ratio",
+        ],
+        "roofline_flop" => &[
+            "target",
+            "device",
+            "name",
+            "phase",
+            "precision",
+            "sparse",
+            "flop",
+            "flop_per_s",
+            "peak_ratio",
+            "peak_source",
+            "datasheet_ratio",
+            "observed_ratio",
+        ],
+        "roofline_unplaced" => {
+            &["target", "device", "name", "phase", "reason", "launches", "time_ns", "time_ratio", "placed_time_ratio"]
+        }
+        "roofs" => &[
+            "target",
+            "device",
+            "kind",
+            "name",
+            "precision",
+            "sparse",
+            "level",
+            "source",
+            "value",
+            "unit",
+            "confidence",
+            "used",
+        ],
+        "triage" => &["target", "device", "name", "phase", "symptom", "cause", "confidence", "evidence"],
+        "waterfall" => &[
+            "target",
+            "device",
+            "step",
+            "name",
+            "span_ns",
+            "roof_ns",
+            "inefficiency_ns",
+            "unplaced_ns",
+            "exposed_comm_ns",
+            "exposed_kv_ns",
+            "exposed_copy_ns",
+            "launch_ns",
+            "idle_ns",
+            "above_roof_ns",
+        ],
+        "phases" => &[
+            "target",
+            "device",
+            "phase",
+            "time_ns",
+            "coverage_ratio",
+            "efficiency_ratio",
+            "limiter",
+            "tokens",
+            "flop_per_token",
+            "bytes_per_token",
+            "batch",
+            "context",
+            "crossing_batch",
+            "crossing_context",
         ],
         "kernels" => {
             &["target", "device", "name", "launches", "total_ns", "median_ns", "min_ns", "max_ns", "time_ratio"]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use polars::prelude::DataFrame;
 use proftool_analyze::import::{self, Found, Imported, Options, Report};
 use proftool_analyze::raw::Progress;
-use proftool_trace::manifest::{FORMAT, Host, IMPORTED_AS, Manifest, Pass, RankStart, Results, Target, Time};
+use proftool_trace::manifest::{Device, FORMAT, Host, IMPORTED_AS, Manifest, Pass, RankStart, Results, Target, Time};
 use proftool_trace::{Artifact, Draft, frame, tables};
 
 use crate::commands::capture;
@@ -42,8 +43,8 @@ pub(crate) struct Args {
     /// Folder that the artifact is made in
     #[arg(long, value_name = "DIR", default_value = "artifacts")]
     artifacts: PathBuf,
-    /// Device that the file is of, where it names none
-    #[arg(long, value_name = "SPEC")]
+    /// Device that the file is of, where it names none: a name of `proftool list hardware`
+    #[arg(long, value_name = "SPEC", value_parser = hardware)]
     hardware: Option<String>,
     /// Files of a directory that are read at the same time (default: one a core)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -51,6 +52,18 @@ pub(crate) struct Args {
     /// Fail when a file lost data
     #[arg(long)]
     strict: bool,
+}
+
+/// The name of a hardware spec, as the spec itself spells it.
+fn hardware(text: &str) -> Result<String, String> {
+    use proftool_hardware::gpu;
+    if let Some(spec) = gpu::find(text) {
+        return Ok(spec.slug.clone());
+    }
+    let close = gpu::suggest(text).join(", ");
+    let hint =
+        if close.is_empty() { "see `proftool list hardware`".to_owned() } else { format!("did you mean {close}?") };
+    Err(format!("no hardware spec is called {text:?} (hint: {hint}; leave --hardware out where there is none)"))
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -171,11 +184,19 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 
 fn warn(report: &Report) {
     for one in report.imported.iter().filter(|one| one.problems > 0) {
-        eprintln!("warning: {} kinds of problem with {} (hint: see its report)", one.problems, one.path.display());
+        crate::tty::say(&format!(
+            "warning: {} kinds of problem with {} (hint: see its report)",
+            one.problems,
+            one.path.display()
+        ));
     }
     if let [first, ..] = report.passed_over.as_slice() {
         let count = report.passed_over.len();
-        eprintln!("note: {count} files were left out, the first {}: {}", first.path.display(), first.reason);
+        crate::tty::say(&format!(
+            "note: {count} files were left out, the first {}: {}",
+            first.path.display(),
+            first.reason
+        ));
     }
 }
 
@@ -188,8 +209,8 @@ fn describe(
     args: &Args,
 ) -> Result<(Manifest, bool), Failure> {
     let environment = machine::environment(&proftool_hardware::probe());
-    let devices = capture::devices(&frame::read(&tables::DEVICES, &draft.tables_dir())?)?;
-    let used: usize = report.imported.iter().map(|one| one.devices.len()).sum();
+    let devices = devices(&frame::read(&tables::DEVICES, &draft.tables_dir())?)?;
+    let used = used(&report.imported);
     let key = hardware_key::of_devices(&devices, used).unwrap_or_else(|| "imported".to_owned());
     draft.rename(&format!("{stamp}-{target}-{key}"))?;
     let importers = report.imported.iter().map(|one| one.importer);
@@ -222,6 +243,28 @@ fn describe(
         modelled: Vec::new(),
     };
     Ok((manifest, lost))
+}
+
+/// The devices of the pass that names most of them: a counter pass lists the devices of the timeline a second time.
+fn devices(table: &DataFrame) -> Result<Vec<Device>, Failure> {
+    let of_rows = frame::texts(table, "pass")?.into_iter().zip(capture::devices(table)?);
+    let mut passes: Vec<(Option<String>, Vec<Device>)> = Vec::new();
+    for (pass, device) in of_rows {
+        match passes.iter_mut().find(|(known, _)| *known == pass) {
+            Some((_, devices)) => devices.push(device),
+            None => passes.push((pass, vec![device])),
+        }
+    }
+    let named = |devices: &[Device]| devices.iter().filter(|device| !device.name.starts_with("unnamed")).count();
+    // The first of equals, so that the order of the files decides.
+    let most = passes.into_iter().rev().max_by_key(|(_, devices)| named(devices));
+    Ok(most.map(|(_, devices)| devices).unwrap_or_default())
+}
+
+/// Devices on which something ran: over the ranks of the pass with most of them.
+fn used(imported: &[Imported]) -> usize {
+    let of_pass = |pass: &str| imported.iter().filter(|one| one.pass == pass).map(|one| one.devices.len()).sum();
+    imported.iter().map(|one| of_pass(&one.pass)).max().unwrap_or(0)
 }
 
 /// One entry a pass, in the order of the files; its start is that of its first file.

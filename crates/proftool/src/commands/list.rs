@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
+use proftool_hardware::gpu;
 use proftool_trace::frame::{bool_column, text_column};
 use proftool_trace::{Table, tables};
 
@@ -17,6 +18,7 @@ use crate::output::{self, Format};
 #[command(after_help = "Examples:
   proftool list targets
   proftool list tables --format markdown      every column with its meaning
+  proftool list hardware                      the devices whose datasheets are known
   proftool list metrics")]
 pub(crate) struct Args {
     /// What to list
@@ -51,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
         What::Importers => ("importers", ["importer", "what it is", ""], importers()),
         What::Metrics => ("metrics", ["metric", "what it is", "columns"], metrics()),
-        What::Hardware => ("hardware", ["hardware", "what it is", ""], hardware()),
+        What::Hardware => ("hardware", ["hardware", "what it is", "peaks"], hardware()),
         What::Tables => ("tables", ["table", "what it is", "columns"], canonical_tables()),
     };
     output::print(args.format, title, &frame(heading, &rows)?, None)?;
@@ -119,9 +121,27 @@ fn metrics() -> Vec<Row> {
         .collect()
 }
 
+/// GPUs by the name that `--hardware` takes, with what their roofs are; then the CPUs, which are probed.
 fn hardware() -> Vec<Row> {
-    let rows = proftool_hardware::all().iter();
-    rows.map(|spec| [spec.arch.clone(), spec.name.clone(), String::new()]).collect()
+    let gpus = gpu::all().iter().map(|spec| [spec.slug.clone(), spec.name.clone(), peaks(spec)]);
+    let cpus = proftool_hardware::all().iter();
+    gpus.chain(cpus.map(|spec| {
+        [spec.arch.clone(), spec.name.clone(), "probed, not for --hardware; per core and cycle".to_owned()]
+    }))
+    .collect()
+}
+
+/// The best-known peaks of a GPU: dense, at the clock that each assumes; short enough for a line.
+fn peaks(spec: &gpu::GpuSpec) -> String {
+    let half = if spec.peak("matrix_bf16", false).is_some() { "matrix_bf16" } else { "matrix_f16" };
+    let rate = |precision: &str| {
+        let peak = spec.peak(precision, false)?;
+        Some(format!("{} {:.1}", precision.trim_start_matches("matrix_"), peak.value / 1e12))
+    };
+    let rates: Vec<String> = ["f32", half, "matrix_f8"].into_iter().filter_map(rate).collect();
+    let dram = spec.bandwidth("DRAM").map_or_else(String::new, |dram| format!("; {:.0} GB/s", dram.value / 1e9));
+    let disputed = if spec.disputes().is_empty() { "" } else { "; disputed" };
+    format!("{}, {} {}s; {} TFLOP/s{dram}{disputed}", spec.arch, spec.units.value, spec.units.unit, rates.join(", "))
 }
 
 fn canonical_tables() -> Vec<Row> {

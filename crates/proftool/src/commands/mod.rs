@@ -22,6 +22,7 @@ const EXIT_CODES: &str = "Exit codes:
   3  the target or a tool failed (its own code is in the manifest)
   4  unreadable input or unwritable output
   5  data loss under --strict
+  6  a gate failed, or nothing could be judged
   130  interrupted
 
 Examples:

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// # Errors
 /// When an artifact cannot be read or the report not be written.
 pub(crate) fn render(group: &[Artifact], output: &Output) -> Result<Rendered, Failure> {
-    analyze::compute(group, &METRICS.iter().collect::<Vec<_>>(), &Window::Default)?;
+    analyze::compute(group, &METRICS.iter().collect::<Vec<_>>(), &proftool_analyze::Options::default())?;
     if let [baseline, optimized] = group {
         compare(baseline, optimized)?;
     }
