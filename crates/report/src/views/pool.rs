@@ -25,6 +25,8 @@ pub(crate) struct Pool {
     pub(crate) bound_ns: i64,
     /// Time of the launches that have a bound.
     pub(crate) bounded_ns: f64,
+    /// Time of the launches whose counts are known: what rates are over.
+    pub(crate) counted_ns: f64,
     pub(crate) above_ns: i64,
     /// Whether FLOP or bytes of any launch are known.
     pub(crate) counted: bool,
@@ -69,6 +71,7 @@ impl Pool {
         for (part, value) in parts.into_iter().zip(values) {
             *part = part.saturating_add(value.unwrap_or(0).max(0));
         }
+        self.counted_ns += counted_ns(row, time);
         for (level, bytes) in levels.of(row) {
             add(&mut self.bytes, level, bytes.max(0));
         }
@@ -104,7 +107,7 @@ impl Pool {
 
     /// FLOP/s; none without FLOP or time.
     pub(crate) fn rate(&self) -> Option<f64> {
-        (self.flop > 0 && self.time_ns > 0).then(|| self.flop as f64 * 1e9 / self.time_ns as f64)
+        (self.flop > 0).then(|| self.flop as f64 * 1e9 / self.rated_ns()).filter(|rate| rate.is_finite())
     }
 
     /// FLOP a byte of a level.
@@ -116,7 +119,12 @@ impl Pool {
     /// Bytes/s of a level.
     pub(crate) fn bandwidth(&self, level: &str) -> Option<f64> {
         let bytes = self.bytes.get(level).copied().filter(|bytes| *bytes > 0)?;
-        (self.time_ns > 0).then(|| bytes as f64 * 1e9 / self.time_ns as f64)
+        Some(bytes as f64 * 1e9 / self.rated_ns()).filter(|rate| rate.is_finite() && *rate > 0.0)
+    }
+
+    /// The time that rates are over.
+    fn rated_ns(&self) -> f64 {
+        if self.counted_ns > 0.0 { self.counted_ns } else { self.time_ns.max(0) as f64 }
     }
 
     /// The phase; empty where the name says it.
@@ -184,6 +192,14 @@ pub(crate) fn is_flop_unknown(row: &Row) -> bool {
 pub(crate) fn is_lower_bound(row: &Row) -> bool {
     let partial = row.int("partial_launches").is_some_and(|partial| partial > 0);
     partial || is_flop_unknown(row) || row.boolean("flop_lower_bound") == Some(true)
+}
+
+/// The time of a row's launches whose counts are known: what its own rates are over. Without rates its whole time.
+fn counted_ns(row: &Row, time: i64) -> f64 {
+    let over = |count: &str, rate: &str| Some(row.int(count)? as f64 * 1e9 / row.float(rate)?);
+    let known = over("flop", "flop_per_s").filter(|ns| ns.is_finite() && *ns > 0.0);
+    let known = known.or_else(|| over("dram_bytes", "bytes_per_s").filter(|ns| ns.is_finite() && *ns > 0.0));
+    known.unwrap_or(time as f64)
 }
 
 /// The levels that some row of a run has bytes of.
@@ -297,6 +313,16 @@ mod tests {
         assert!(lower(json!({"kind": "kernel", "flop": 4, "launches": 2, "partial_launches": 2})));
         assert!(lower(json!({"kind": "kernel", "flop": 4, "flop_lower_bound": true})));
         assert!(!lower(json!({"kind": "kernel", "flop": 4, "launches": 2, "partial_launches": 0})));
+    }
+
+    #[test]
+    fn rates_are_over_the_launches_that_were_counted() {
+        // 100 FLOP at 0.5 a ns: 200 of the 400 ns.
+        let row = Row::of(json!({"flop": 100, "flop_per_s": 5e8, "dram_bytes": 0}));
+        assert!((counted_ns(&row, 400) - 200.0).abs() < 1e-9);
+        let pool = Pool { time_ns: 400, flop: 100, counted_ns: 200.0, ..Pool::default() };
+        assert_eq!(pool.rate(), Some(5e8));
+        assert!((counted_ns(&Row::of(json!({})), 400) - 400.0).abs() < 1e-9);
     }
 
     #[test]
