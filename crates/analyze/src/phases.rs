@@ -40,7 +40,7 @@ impl Phase {
     }
 }
 
-/// One condition on the words of a name: see [`words`].
+/// One condition on the words of a name: see `words`.
 #[derive(Clone, Copy, Debug)]
 pub enum Condition {
     /// The name, in lower case, contains one of these.

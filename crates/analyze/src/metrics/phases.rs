@@ -2,7 +2,7 @@
 //!
 //! A launch belongs to the window in which it begins, and to the phase of [`crate::phases`]. FLOP, bytes and bounds are
 //! sums over the kernels that have counts (`coverage_ratio` says how much of the compute time that is). What a step
-//! held comes from [`crate::steps::tokens`], the crossing from [`crate::roofline::crossing`]; what the data do not tell stays null, and
+//! held comes from `steps::tokens`, the crossing from `roofline::crossing`; what the data do not tell stays null, and
 //! `crossing_reason` says why.
 
 use std::collections::BTreeMap;

@@ -1,13 +1,13 @@
 //! The step waterfall: where the time of a step of a device went, as parts that sum to it exactly.
 //!
 //! Each nanosecond belongs to the first active class: compute, comm, kv, copy or set, gap. Compute is split evenly over
-//! the kernels running in it, which gives w_k ([`crate::metrics::waterfall::shares`]). roof = sum of min(w_k, bound_k), inefficiency = what w_k
+//! the kernels running in it, which gives w_k (`shares`). roof = sum of min(w_k, bound_k), inefficiency = what w_k
 //! has beyond it, unplaced = sum of w_k of kernels without a bound and of whole-graph rows. bound_k is the least time that
 //! the roofs allow for the launch, times the share of it inside the step. launch = the gap parts host_wait and launch
 //! of [`super::idle`], idle = its other parts. above_roof = sum of max(0, bound_k - w_k) stands outside the sum; kernels
 //! that run side by side reach it without crossing a roof, as each is given only part of the time.
 //!
-//! Rows: each window set, then (in the default window) each step of [`crate::steps`].
+//! Rows: each window set, then (in the default window) each step of `steps`.
 
 mod shares;
 
