@@ -216,6 +216,21 @@ fn bytes_of_a_level_that_count_different_things_are_not_compared() {
 }
 
 #[test]
+fn matrix_instructions_without_a_known_flop_leave_the_flop_open() {
+    let place = Place::new();
+    let page = "\"ID\",\"Kernel Name\",\"Block Size\",\"Grid Size\",\"Device\",\"CC\",\"gpu__time_duration.sum\",\"dram__bytes.sum\",\
+        \"sm__inst_executed_pipe_tensor.sum\",\"sm__inst_executed_pipe_tensor_op_gmma.sum\",\
+        \"smsp__sass_thread_inst_executed_op_ffma_pred_on.sum\"\n\
+        \"\",\"\",\"\",\"\",\"\",\"\",\"ns\",\"byte\",\"inst\",\"inst\",\"inst\"\n\
+        \"0\",\"wgmma\",\"(32, 1, 1)\",\"(1, 1, 1)\",\"0\",\"9.0\",\"1000\",\"4096\",\"100000\",\"100000\",\"0\"\n";
+    std::fs::write(place.path().join("page.csv"), page).expect("the page can be written");
+    place.ok(&["import", "page.csv", "--hardware", "h100-sxm"]);
+    let row = &rows(&place, &[])[0];
+    assert!(row["flop"].is_null() && row["flop_per_s"].is_null() && row["partial_launches"] == 1, "{row}");
+    assert!(row["formula_note"].as_str().is_some_and(|note| note.contains("GMMA")), "{row}");
+}
+
+#[test]
 fn a_phase_that_is_neither_known_nor_there_is_a_typing_error() {
     let place = with_page("h100-sxm");
     let ran = place.run(&["roofline", "--phase", "decoed"]);

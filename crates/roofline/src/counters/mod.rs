@@ -81,6 +81,8 @@ pub struct Counted {
     pub bandwidth_peaks: Vec<(Level, f64)>,
     /// Values that cannot be right, the three worst.
     pub suspicious: Vec<Suspicion>,
+    /// Whether matrix instructions ran whose FLOP no counter tells, so that counted zeros say nothing about the launch.
+    pub untold: bool,
 }
 
 /// The formulas of one page: which counter goes into which slot, and what is computed from the slots.
@@ -242,13 +244,22 @@ impl Formulas {
         counts.replay_ns = moment.seconds.map(|seconds| seconds * 1e9).filter(|ns| ns.is_finite());
         let rates = moment.seconds.is_none().then(|| self.at(values, &moment.second(), &mut Worst::default()));
         self.suspect(values, &moment, &mut worst);
+        let no_matrix = counts.flop.iter().all(|flop| !flop.precision.is_matrix());
+        let untyped = no_matrix && self.matrix_instructions(values).is_some_and(|count| count > 0.0);
+        let untold = untyped || self.rest.left(values, &moment).untold;
         Counted {
             counts,
             rates: rates.filter(Counts::is_placed),
             peaks: largest(&self.peaks, values, &moment).into_iter().map(|((p, sparse), v)| (p, sparse, v)).collect(),
             bandwidth_peaks: largest(&self.bandwidths, values, &moment),
             suspicious: worst.finish(),
+            untold,
         }
+    }
+
+    /// The matrix instructions of a launch, where the page counts them apart from their operations.
+    fn matrix_instructions(&self, values: &[f64]) -> Option<f64> {
+        self.matrix_instructions.and_then(|slot| sum::value(values, slot))
     }
 
     fn at(&self, values: &[f64], moment: &Moment, worst: &mut Worst) -> Counts {
@@ -274,7 +285,7 @@ impl Formulas {
         whole[1] &= self.rest.left(values, moment).whole;
         let no_matrix = counts.flop.iter().all(|flop| !flop.precision.is_matrix());
         // Matrix instructions without operations are of a type that no counter tells; none are no operations.
-        let matrix = match self.matrix_instructions.and_then(|slot| sum::value(values, slot)) {
+        let matrix = match self.matrix_instructions(values) {
             Some(instructions) if no_matrix => instructions == 0.0,
             _ => whole[1],
         };

@@ -48,6 +48,8 @@ pub(super) struct Rest {
 pub(super) struct Left {
     /// Whether every instruction has its FLOP.
     pub(super) whole: bool,
+    /// Whether instructions ran whose FLOP no counter tells.
+    pub(super) untold: bool,
     /// The share of the instructions that have a type, with the total's slot, where it is not all of them.
     pub(super) mismatch: Option<(usize, f64)>,
 }
@@ -55,22 +57,24 @@ pub(super) struct Left {
 impl Rest {
     pub(super) fn left(&self, values: &[f64], moment: &Moment) -> Left {
         if self.total.is_none() && self.gmma.is_none() && self.parts.0.is_empty() {
-            return Left { whole: true, mismatch: None };
+            return Left { whole: true, untold: false, mismatch: None };
         }
         let gmma = self.gmma.and_then(|term| term.value(values, moment)).unwrap_or(0.0);
         let total = self.total.and_then(|term| Some((term, term.value(values, moment)?)));
         let Some((term, total)) = total else {
-            return Left { whole: self.closed && gmma == 0.0, mismatch: None };
+            return Left { whole: self.closed && gmma == 0.0, untold: gmma > 0.0, mismatch: None };
         };
         // Rates are printed with two decimals.
         let slack = if term.is_rate() { 0.01 * total } else { 0.0 };
         if self.parts.0.is_empty() {
-            return Left { whole: gmma == 0.0 && (self.closed || total == 0.0), mismatch: None };
+            let whole = gmma == 0.0 && (self.closed || total == 0.0);
+            return Left { whole, untold: gmma > 0.0, mismatch: None };
         }
         let known = self.parts.any(values, moment).0.unwrap_or(0.0);
         let typed = known + gmma;
         let mismatch = (total - typed > slack).then_some((term.slot, typed / total));
-        Left { whole: gmma == 0.0 && mismatch.is_none(), mismatch }
+        let untold = gmma > 0.0 || mismatch.is_some();
+        Left { whole: gmma == 0.0 && mismatch.is_none(), untold, mismatch }
     }
 }
 
@@ -220,7 +224,7 @@ mod tests {
         let page = [("_op_hmma", 0.0), ("_op_imma", 0.0), ("_op_gmma", 100_000.0), ("", 100_000.0)];
         for page in [&page[..], &page[..3], &page[2..], &page[2..3]] {
             let (found, notes) = launch(page, "sm_90");
-            assert!(!found.counts.flop_known && found.counts.flop.is_empty(), "{page:?}");
+            assert!(!found.counts.flop_known && found.counts.flop.is_empty() && found.untold, "{page:?}");
             assert!(notes.contains(&"gmma-flop-unknown"));
         }
         let (found, notes) = launch(&[page[0], page[1], page[3]], "sm_90");
@@ -228,7 +232,8 @@ mod tests {
         assert_eq!((found.suspicious[0].kind, found.suspicious[0].value), (SuspicionKind::AggregateMismatch, 0.0));
         // Without any tensor instruction the kernel did no tensor FLOP.
         let none = page.map(|(kind, _)| (kind, 0.0));
-        assert!(launch(&none, "sm_90").0.counts.flop_known);
+        let found = launch(&none, "sm_90").0;
+        assert!(found.counts.flop_known && !found.untold);
     }
 
     #[test]

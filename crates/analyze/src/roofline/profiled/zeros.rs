@@ -33,6 +33,10 @@ impl Zeros {
     /// Adds to the rates the types that were counted as zero; the number of the list of those of the counts. Of what
     /// counts every type nothing is missing.
     pub(super) fn find(&mut self, group: u32, formulas: &Formulas, values: &[f64], found: &mut Counted) -> Option<u32> {
+        // Instructions without FLOP ran beside what was counted as zero: the sum is not zero but unknown.
+        if found.untold {
+            return None;
+        }
         if found.counts.flop_known || found.rates.as_ref().is_some_and(|rates| rates.flop_known) {
             return None;
         }
