@@ -254,9 +254,6 @@ pub fn read_any(path: &Path) -> Result<DataFrame, Error> {
     })
 }
 
-/// Rows that [`read_groups`] holds in memory at a time.
-const GROUP_ROWS: usize = 1 << 17;
-
 /// Reads a table's Parquet file in pieces of bounded size and hands each to `take`.
 ///
 /// # Errors
@@ -267,11 +264,10 @@ pub fn read_groups(
     path: &Path,
     mut take: impl FnMut(DataFrame) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let damaged = |error: polars::prelude::PolarsError| at(path)(mismatch(table, error.to_string()));
-    let open = || File::open(path).map_err(|error| Error::io("cannot read", path, error));
-    let rows = ParquetReader::new(open()?).num_rows().map_err(damaged)?;
-    for first in (0..rows).step_by(GROUP_ROWS) {
-        let piece = ParquetReader::new(open()?).with_slice(Some((first, GROUP_ROWS))).finish().map_err(damaged)?;
+    let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let pieces = Pieces::open(table, path)?;
+    for first in (0..pieces.rows).step_by(PIECE_ROWS) {
+        let piece = pieces.read(first, &columns)?;
         check(table, &piece).map_err(at(path))?;
         take(piece)?;
     }
@@ -341,7 +337,7 @@ pub fn with_pass(mut frame: DataFrame, pass: &str) -> Result<DataFrame, Error> {
 /// Tables that [`Tables::read`] leaves on disk: one counter page can hold more values than fit in memory.
 const STREAMED: &[&Table] = &[&tables::COUNTERS];
 
-/// Rows of a streamed table that are in memory at a time: a row group as the sink writes it. Larger pieces take memory
+/// Rows of a table read in pieces that are in memory at a time: a row group as the sink writes it. Larger pieces take memory
 /// that the allocator hands back and asks for again each time.
 const PIECE_ROWS: usize = 1 << 17;
 

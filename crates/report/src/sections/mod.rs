@@ -152,6 +152,28 @@ fn top_by<'a>(report: &'a Report, metric: &str, wanted: impl Fn(&Row) -> bool, r
     Top { rows, more: (more > 0).then(|| format!("{more} more rows in `metrics/{metric}.parquet`.")) }
 }
 
+/// What the template of a plain list shows.
+#[derive(Serialize)]
+struct Listing<L> {
+    rows: Vec<L>,
+    more: Option<String>,
+}
+
+/// A section that is one list, of the metric of its name; none where no row was found. `line` also takes what stands in
+/// front of a device.
+fn listing<L: Serialize>(
+    report: &Report,
+    name: &'static str,
+    found: Top,
+    line: impl Fn(&Row, &str) -> L,
+) -> Result<Option<Built>, Error> {
+    if found.rows.is_empty() {
+        return Ok(None);
+    }
+    let rows = found.rows.iter().map(|(run, row)| line(row, &own(report, run))).collect();
+    Built::new(name, &Listing { rows, more: found.more }, Vec::new()).map(Some)
+}
+
 /// What tells the runs of a pair apart in front of a device: `optimized: `.
 fn own(report: &Report, run: &Run) -> String {
     if report.is_pair() { format!("{}: ", format::plain(run.label())) } else { String::new() }

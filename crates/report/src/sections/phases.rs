@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Built;
+use super::{Built, own};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row, Run};
@@ -39,11 +39,10 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         return Ok(None);
     }
     let more = all.len().saturating_sub(MOST_ROWS);
-    let own = |run: &Run| if report.is_pair() { format!("{}: ", format::plain(run.label())) } else { String::new() };
     let values = Values {
-        rows: all.iter().take(MOST_ROWS).map(|(run, row)| line(row, &own(run))).collect(),
+        rows: all.iter().take(MOST_ROWS).map(|(run, row)| line(row, &own(report, run))).collect(),
         more: (more > 0).then(|| format!("{more} more rows in `metrics/phases.parquet`.")),
-        crossings: all.iter().take(MOST_ROWS).filter_map(|(run, row)| crossing(row, &own(run))).collect(),
+        crossings: all.iter().take(MOST_ROWS).filter_map(|(run, row)| crossing(row, &own(report, run))).collect(),
     };
     Built::new("phases", &values, Vec::new()).map(Some)
 }

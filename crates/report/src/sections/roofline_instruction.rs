@@ -2,16 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Built, own, top};
+use super::{Built, listing, top};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row};
-
-#[derive(Serialize)]
-struct Values {
-    rows: Vec<Line>,
-    more: Option<String>,
-}
 
 #[derive(Serialize)]
 struct Line {
@@ -29,12 +23,7 @@ struct Line {
 }
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
-    let found = top(report, "roofline_instruction", |_| true);
-    if found.rows.is_empty() {
-        return Ok(None);
-    }
-    let rows = found.rows.iter().map(|(run, row)| line(row, &own(report, run))).collect();
-    Built::new("roofline_instruction", &Values { rows, more: found.more }, Vec::new()).map(Some)
+    listing(report, "roofline_instruction", top(report, "roofline_instruction", |_| true), line)
 }
 
 fn line(row: &Row, own: &str) -> Line {

@@ -2,16 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Built, own, top_by};
+use super::{Built, listing, top_by};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row};
-
-#[derive(Serialize)]
-struct Values {
-    rows: Vec<Line>,
-    more: Option<String>,
-}
 
 #[derive(Serialize)]
 struct Line {
@@ -27,12 +21,7 @@ struct Line {
 }
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
-    let found = top_by(report, "roofline_sampled", |_| true, rank);
-    if found.rows.is_empty() {
-        return Ok(None);
-    }
-    let rows = found.rows.iter().map(|(run, row)| line(row, &own(report, run))).collect();
-    Built::new("roofline_sampled", &Values { rows, more: found.more }, Vec::new()).map(Some)
+    listing(report, "roofline_sampled", top_by(report, "roofline_sampled", |_| true, rank), line)
 }
 
 /// What has a rate comes first, then what the analysis knows, then the rest.
