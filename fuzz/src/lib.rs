@@ -1,17 +1,17 @@
 //! What every fuzz target does: the bytes are an input of one importer, whose promises are checked.
 //!
-//! The code is that of `crates/analyze/tests/mutations`, so that both find the same faults. A folder is one piece of
+//! The code is that of `crates/import/tests/mutations`, so that both find the same faults. A folder is one piece of
 //! bytes here (`input.rs` says how it is packed).
 
-#[path = "../../crates/analyze/tests/mutations/check.rs"]
+#[path = "../../crates/import/tests/mutations/check.rs"]
 mod check;
 #[expect(dead_code, reason = "the mutation test uses more of it")]
-#[path = "../../crates/analyze/tests/mutations/input.rs"]
+#[path = "../../crates/import/tests/mutations/input.rs"]
 mod input;
 
 use std::sync::OnceLock;
 
-use proftool_analyze::importers::IMPORTERS;
+use proftool_import::importers::IMPORTERS;
 
 /// Imports `bytes` by the importer of that name; panics where a promise is broken.
 pub fn import(name: &str, bytes: &[u8]) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the importers: CPU seconds, peak memory, MB and rows a CPU second, beside the floor and the peers.
 
-    cargo build --release -p proftool && cargo build --release -p proftool-analyze --example floor
+    cargo build --release -p proftool && cargo build --release -p proftool-import --example floor
     python3 scripts/benchmark/importers.py --build target/release --work /tmp/bench --report docs/importers/performance.md
 
 Inputs are generated once into --work (about 4 GB). CPU seconds are user and system time of the process and its

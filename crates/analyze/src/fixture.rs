@@ -463,16 +463,7 @@ pub(crate) fn manifest(iterations: u64) -> proftool_trace::Manifest {
 
 /// A file of `../shared/data`; `None`, and a line that CI looks for, where that folder is absent.
 pub(crate) fn shared_data(relative: &str) -> Option<std::path::PathBuf> {
-    shared("data", relative)
-}
-
-/// A file of `../shared/golden`, as [`shared_data`].
-pub(crate) fn shared_golden(relative: &str) -> Option<std::path::PathBuf> {
-    shared("golden", relative)
-}
-
-fn shared(folder: &str, relative: &str) -> Option<std::path::PathBuf> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(folder);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
     if root.is_dir() {
         return Some(root.join(relative));
     }
@@ -481,10 +472,10 @@ fn shared(folder: &str, relative: &str) -> Option<std::path::PathBuf> {
     None
 }
 
-/// Imports a file of that name and content.
-pub(crate) fn import_bytes(name: &str, bytes: &[u8]) -> Result<(crate::import::Imported, Tables), crate::Error> {
+/// The tables of a file of that name and content.
+pub(crate) fn import_bytes(name: &str, bytes: &[u8]) -> Tables {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    crate::import::into_memory(&path)
+    proftool_import::into_memory(&path).unwrap().1
 }

@@ -1,7 +1,6 @@
-//! From raw profiler output to results: importers (raw files to canonical tables), interval operators, and metrics.
+//! From canonical tables to results: the typed view of a timeline, and metrics.
 //!
-//! Importers and metrics are plain lists ([`importers::IMPORTERS`], [`metrics::METRICS`]). A metric is a pure function
-//! from tables to a result table; [`analyze`] runs them on an artifact and [`write()`] stores what they returned.
+//! Metrics are a plain list ([`metrics::METRICS`]). A metric is a pure function from tables to a result table; [`analyze`] runs them on an artifact and [`write()`] stores what they returned.
 
 pub mod classes;
 pub mod comparison;
@@ -9,20 +8,11 @@ mod error;
 #[cfg(test)]
 mod fixture;
 pub mod ideal;
-pub mod import;
-pub mod importers;
 mod index;
-mod kineto;
 pub mod losses;
 pub mod metrics;
 pub mod model;
-mod ncu;
-mod nsys;
-pub mod operators;
 pub mod phases;
-pub mod raw;
-mod requests;
-mod rocm;
 mod roofline;
 pub mod statistics;
 mod steps;
@@ -36,6 +26,7 @@ use proftool_trace::frame::{self, Tables};
 
 pub use error::Error;
 pub use metrics::{Against, Input, METRICS, Metric};
+pub use proftool_timeline::operators;
 pub use windows::Window;
 
 /// What a metric returned.
@@ -70,7 +61,7 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Opt
     let tables = Tables::read(artifact)?;
     let run = artifact.run();
     let input = Input::new(&run, &artifact.manifest.target.name, &tables, options.window.clone());
-    let input = input.with_against(options.against);
+    let input = input.with_against(options.against).with_manifest(&artifact.manifest);
     selection.iter().map(|metric| Ok((*metric, (metric.compute)(&input)?))).collect()
 }
 

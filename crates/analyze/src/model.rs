@@ -73,6 +73,16 @@ pub struct Activity {
     pub src: Option<i64>,
     /// Device that a copy writes to.
     pub dst: Option<i64>,
+    /// Direction of a copy.
+    pub copy_kind: Option<CopyKind>,
+    /// Memory that a copy reads.
+    pub src_memory: Option<Memory>,
+    /// Memory that a copy writes.
+    pub dst_memory: Option<Memory>,
+    /// Executable graph that it belongs to.
+    pub graph_id: Option<i64>,
+    /// Node of that graph.
+    pub graph_node: Option<i64>,
     /// Whether its duration is modelled.
     pub simulated: bool,
     /// What the target states about it, apart: most rows are of imported files, which state nothing.
@@ -107,9 +117,148 @@ pub struct Work {
     pub precision: Option<u32>,
 }
 
+/// Direction of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CopyKind {
+    /// Host to device.
+    H2d,
+    /// Device to host.
+    D2h,
+    /// Inside one device.
+    D2d,
+    /// From device to device.
+    P2p,
+    /// Host to host.
+    H2h,
+}
+
+impl CopyKind {
+    /// Every direction and its name in the table `activities`.
+    pub const ALL: [(Self, &'static str); 5] =
+        [(Self::H2d, "h2d"), (Self::D2h, "d2h"), (Self::D2d, "d2d"), (Self::P2p, "p2p"), (Self::H2h, "h2h")];
+
+    /// The name in the table `activities`.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// Memory at one end of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Memory {
+    /// Host memory that the system may move: the driver stages it.
+    Pageable,
+    /// Host memory that a device can read by itself.
+    Pinned,
+    /// Memory of a device.
+    Device,
+    /// Memory that migrates on access.
+    Managed,
+}
+
+impl Memory {
+    /// Every kind and its name in the table `activities`.
+    pub const ALL: [(Self, &'static str); 4] =
+        [(Self::Pageable, "pageable"), (Self::Pinned, "pinned"), (Self::Device, "device"), (Self::Managed, "managed")];
+
+    /// The name in the table `activities`.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// Which interface a host call belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Api {
+    /// The runtime (`cudaLaunchKernel`, `hipLaunchKernel`, the recorder's own launches).
+    Runtime,
+    /// The driver (`cuLaunchKernel`).
+    Driver,
+    /// The operating system.
+    Osrt,
+    /// MPI.
+    Mpi,
+    /// UCX.
+    Ucx,
+    /// A framework operator.
+    Op,
+    /// A Python frame.
+    Python,
+    /// Any other.
+    Other,
+}
+
+impl Api {
+    /// Every interface and its name in the table `calls`.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Runtime, "runtime"),
+        (Self::Driver, "driver"),
+        (Self::Osrt, "osrt"),
+        (Self::Mpi, "mpi"),
+        (Self::Ucx, "ucx"),
+        (Self::Op, "op"),
+        (Self::Python, "python"),
+        (Self::Other, "other"),
+    ];
+
+    /// The name in the table `calls`.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// Whether its calls launch work on a device.
+    pub fn launches(self) -> bool {
+        matches!(self, Self::Runtime | Self::Driver)
+    }
+}
+
+/// What a host call concerns, where the tool says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The device.
+    pub device: Option<i64>,
+    /// The queue.
+    pub queue: Option<i64>,
+    /// The event that is recorded or waited for.
+    pub event: Option<i64>,
+}
+
+/// How a range was drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RangeStyle {
+    /// Pushed and popped: it nests on its thread.
+    PushPop,
+    /// Started and ended: it may cross others and end on another thread.
+    StartEnd,
+    /// An instant.
+    Mark,
+}
+
+impl RangeStyle {
+    /// Every style and its name in the table `ranges`.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::PushPop, "push_pop"), (Self::StartEnd, "start_end"), (Self::Mark, "mark")];
+
+    /// The name in the table `ranges`.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// The value of that name in a list of all.
+fn parse<T: Copy>(all: &[(T, &str)], name: &str) -> Option<T> {
+    all.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
+}
+
 /// A row of `calls`.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
+    /// Identifier inside the pass and rank.
+    pub id: i64,
+    /// Interface that it belongs to.
+    pub api: Api,
+    /// Number of its name.
+    pub name: u32,
     /// Rank.
     pub rank: i64,
     /// Operating-system process.
@@ -118,7 +267,8 @@ pub struct Call {
     pub thread: Option<i64>,
     /// Start and end.
     pub span: Span,
-    sync: bool,
+    /// Whether it blocks until a device is done.
+    pub sync: bool,
 }
 
 /// A device and a queue of it; without a queue all of it.
@@ -127,12 +277,18 @@ pub type Place = (i64, Option<i64>);
 /// A finished row of `ranges`.
 #[derive(Clone, Debug)]
 pub struct Range {
+    /// Identifier inside the pass and rank.
+    pub id: i64,
+    /// How it was drawn.
+    pub style: RangeStyle,
     /// Rank.
     pub rank: i64,
     /// Operating-system process.
     pub process: Option<i64>,
     /// Thread that began it.
     pub thread: Option<i64>,
+    /// Thread that ended it, where it is known.
+    pub end_thread: Option<i64>,
     /// Where the profiler drew a range that is not on a host thread.
     pub place: Option<Place>,
     /// Number of the domain's name.
@@ -191,6 +347,8 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// Finished ranges.
     pub ranges: Vec<Range>,
+    /// Ranges that began and never ended.
+    pub open_ranges: u64,
     /// Devices.
     pub devices: Vec<Device>,
     /// Queues.
@@ -203,6 +361,7 @@ pub struct Model {
     worked: Vec<DeviceKey>,
     edges: Vec<(u32, u32, Edge)>,
     edge_kinds: Vec<Edge>,
+    targets: HashMap<u32, Target>,
     syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
 }
 
@@ -281,6 +440,11 @@ impl Model {
             .partition_point(|other| (other.device, other.span.0, other.id) < (row.device, row.span.0, row.id))
     }
 
+    /// What a host call (by its index) concerns.
+    pub fn target(&self, call: usize) -> Target {
+        self.targets.get(&(call as u32)).copied().unwrap_or_default()
+    }
+
     /// Whether a dependency of that kind exists.
     pub fn has_edge(&self, kind: Edge) -> bool {
         self.edge_kinds.contains(&kind)
@@ -324,13 +488,30 @@ impl Model {
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
         let (starts, ends) = (rows.ints("start_ns")?, rows.ints("end_ns")?);
+        let (devices, queues) = (rows.optional_ints("device")?, rows.optional_ints("queue")?);
+        let events = rows.optional_ints("target_event")?;
         let names = rows.names("name", &mut self.names)?;
+        let apis = rows.parsed("api", &Api::ALL)?;
         let syncs: HashMap<u32, bool> =
             names.iter().flatten().map(|name| (*name, contains_any(self.names.text(*name), SYNC_CALLS))).collect();
         for at in 0..ids.len() {
             let sync = names[at].is_some_and(|name| syncs[&name]);
-            let span = (starts[at], ends[at]);
-            self.calls.push(Call { rank: ranks[at], process: processes[at], thread: threads[at], span, sync });
+            // A clock that stepped back would make a negative length.
+            let span = (starts[at], ends[at].max(starts[at]));
+            let target = Target { device: devices[at], queue: queues[at], event: events[at] };
+            if target != Target::default() {
+                self.targets.insert(at as u32, target);
+            }
+            self.calls.push(Call {
+                id: ids[at],
+                api: apis[at].unwrap_or(Api::Other),
+                name: names[at].unwrap_or_default(),
+                rank: ranks[at],
+                process: processes[at],
+                thread: threads[at],
+                span,
+                sync,
+            });
         }
         Ok(Index::of(ranks.into_iter().zip(ids)))
     }
@@ -340,13 +521,27 @@ impl Model {
         let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
         let domains = rows.names("domain", &mut self.names)?;
+        let (ids, end_threads) = (rows.ints("id")?, rows.optional_ints("end_thread")?);
+        let styles = rows.parsed("style", &RangeStyle::ALL)?;
         let places = rows.places(self.names.find(DEVICE_DOMAIN), &domains)?;
         for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
-            if let (Some(name), Some(end)) = (name, ends[at]) {
-                let (process, thread, place, domain) = (processes[at], threads[at], places[at], domains[at]);
-                let span = (starts[at], end);
-                self.ranges.push(Range { rank: ranks[at], process, thread, place, domain, name, span });
-            }
+            let Some(end) = ends[at] else {
+                self.open_ranges += 1;
+                continue;
+            };
+            let Some(name) = name else { continue };
+            self.ranges.push(Range {
+                id: ids[at],
+                style: styles[at].unwrap_or(RangeStyle::PushPop),
+                rank: ranks[at],
+                process: processes[at],
+                thread: threads[at],
+                end_thread: end_threads[at],
+                place: places[at],
+                domain: domains[at],
+                name,
+                span: (starts[at], end),
+            });
         }
         Ok(())
     }
@@ -358,6 +553,10 @@ impl Model {
         let (starts, ends, launched) = (rows.ints("start_ns")?, rows.ints("end_ns")?, rows.optional_ints("call")?);
         let (bytes, simulated) = (rows.optional_ints("bytes")?, rows.bools("simulated")?);
         let (sources, targets) = (rows.optional_ints("src_device")?, rows.optional_ints("dst_device")?);
+        let (graphs, nodes) = (rows.optional_ints("graph_id")?, rows.optional_ints("graph_node")?);
+        let copy_kinds = rows.parsed("copy_kind", &CopyKind::ALL)?;
+        let src_memories = rows.parsed("src_memory", &Memory::ALL)?;
+        let dst_memories = rows.parsed("dst_memory", &Memory::ALL)?;
         let kinds = rows.names("kind", &mut self.names)?;
         let names = rows.names("name", &mut self.names)?;
         self.activities.reserve(ids.len());
@@ -378,6 +577,11 @@ impl Model {
                 bytes: bytes[at],
                 src: sources[at],
                 dst: targets[at],
+                copy_kind: copy_kinds[at],
+                src_memory: src_memories[at],
+                dst_memory: dst_memories[at],
+                graph_id: graphs[at],
+                graph_node: nodes[at],
                 simulated: simulated[at],
                 work: None,
             });
@@ -544,6 +748,15 @@ impl<'a> Rows<'a> {
     pub(crate) fn floats(&self, name: &str) -> Result<Vec<Option<f64>>, Error> {
         let column = self.frame.column(name).and_then(|column| column.f64()).map_err(|error| unreadable(&error))?;
         Ok(self.kept(column.iter()))
+    }
+
+    /// A column of few names, as the values that they stand for.
+    fn parsed<T: Copy>(&self, name: &str, all: &[(T, &str)]) -> Result<Vec<Option<T>>, Error> {
+        let column = text_values(self.frame, name)?;
+        if column.null_count() == column.len() {
+            return Ok(self.kept(std::iter::repeat_n(None, column.len())));
+        }
+        Ok(self.kept(column.iter().map(|text| parse(all, text?))))
     }
 
     fn bools(&self, name: &str) -> Result<Vec<bool>, Error> {

@@ -71,10 +71,19 @@ impl From<proftool_trace::Error> for Failure {
 
 impl From<proftool_analyze::Error> for Failure {
     fn from(error: proftool_analyze::Error) -> Self {
-        use proftool_analyze::Error::{Interrupted, UnknownMetric, UnknownWindow};
+        use proftool_analyze::Error::{UnknownMetric, UnknownWindow};
         let kind = match error {
             UnknownMetric { .. } | UnknownWindow { .. } => Kind::Usage,
-            Interrupted { .. } => Kind::Interrupted,
+            _ => Kind::Io,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<proftool_import::Error> for Failure {
+    fn from(error: proftool_import::Error) -> Self {
+        let kind = match error {
+            proftool_import::Error::Interrupted { .. } => Kind::Interrupted,
             _ => Kind::Io,
         };
         Self::new(kind, error)

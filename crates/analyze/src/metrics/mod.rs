@@ -6,6 +6,7 @@
 use std::cell::OnceCell;
 
 use polars::prelude::DataFrame;
+use proftool_trace::Manifest;
 use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column, text_column};
 use proftool_trace::table::{Column, Table, int, text};
 
@@ -49,6 +50,8 @@ pub struct Input<'a> {
     pub window: Window,
     /// Which roofs the bounds use.
     pub against: Against,
+    /// What the artifact states about its passes: session starts, clocks; `None` for bare tables.
+    pub manifest: Option<&'a Manifest>,
     model: OnceCell<Model>,
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
@@ -58,13 +61,20 @@ impl<'a> Input<'a> {
     /// An input; the tables are viewed when the first metric asks.
     pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
         let (model, engine, families) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { run, target, tables, window, against: Against::default(), model, engine, families }
+        let (against, manifest) = (Against::default(), None);
+        Self { run, target, tables, window, against, manifest, model, engine, families }
     }
 
     /// The input with bounds against those roofs.
     #[must_use]
     pub fn with_against(self, against: Against) -> Self {
         Self { against, ..self }
+    }
+
+    /// The input with what the artifact states about its passes.
+    #[must_use]
+    pub fn with_manifest(self, manifest: &'a Manifest) -> Self {
+        Self { manifest: Some(manifest), ..self }
     }
 
     /// Every launch with its counts and bounds, placed once.

@@ -287,8 +287,8 @@ pub(crate) fn begun<'m>(
 mod tests {
     use super::*;
     use crate::fixture::{Fixture, FixtureCeiling, shared_data};
-    use crate::import::into_memory;
     use crate::windows::Window;
+    use proftool_import::into_memory;
     use proftool_trace::frame::{floats, ints, texts};
 
     /// 100 GFLOP/s and 10 GB/s: 0.01 ns a FLOP, 0.1 ns a byte.

@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_copy_kernel_without_flop_is_placed_by_its_wavefront_instructions() {
         let Some(path) = shared_data("amd/vcopy_MI200") else { return };
-        let (_, tables) = crate::import::into_memory(&path).unwrap();
+        let (_, tables) = proftool_import::into_memory(&path).unwrap();
         let frame = compute(&Input::new("run", "target", &tables, Window::Default)).unwrap();
         // Three dispatches with SQ_INSTS = 393216 each, in 20480 + 16320 + 15520 ns; DRAM bytes summed from the request
         // counters of pmc_perf.csv: 45217024 = 1413032 x 32.

@@ -480,7 +480,7 @@ mod tests {
     #[test]
     fn peer_copies_over_nvlink_move_the_bytes_that_nsys_recorded() {
         let Some(path) = shared_data("nsys/v100_p2p_nvlink.schema3.0.sqlite") else { return };
-        let frame = links(&crate::import::into_memory(&path).unwrap().1);
+        let frame = links(&proftool_import::into_memory(&path).unwrap().1);
         // Sums over CUPTI_ACTIVITY_KIND_MEMCPY by kind and devices; the copies of each do not overlap.
         let int = |name, row: usize| ints(&frame, name).unwrap()[row];
         for (ends, time) in [((0, 3), 8_187_422), ((3, 0), 7_831_541)] {
@@ -498,7 +498,7 @@ mod tests {
     #[test]
     fn collectives_count_bus_bytes_from_their_arguments() {
         let Some(path) = shared_data("kineto/a100_nccl_world2.json.gz") else { return };
-        let frame = links(&crate::import::into_memory(&path).unwrap().1);
+        let frame = links(&proftool_import::into_memory(&path).unwrap().1);
         // 15 all-reduces of 76671096 floats in all, by the args of the kernels; 2(n-1)/n = 1 of two ranks.
         let row = at(&frame, "all_reduce", (None, None));
         let int = |name| ints(&frame, name).unwrap()[row];

@@ -176,7 +176,7 @@ mod tests {
     /// Times in microseconds.
     fn trace(events: &[serde_json::Value]) -> proftool_trace::frame::Tables {
         let text = serde_json::json!({ "schemaVersion": 1, "traceEvents": events }).to_string();
-        import_bytes("trace.json", text.as_bytes()).unwrap().1
+        import_bytes("trace.json", text.as_bytes())
     }
 
     fn operator(name: &str, span: (i64, i64), shapes: &str) -> serde_json::Value {

@@ -556,7 +556,7 @@ mod tests {
     #[test]
     fn the_two_overflowed_metrics_of_a_real_capture_are_flagged_and_no_other() {
         let Some(path) = shared_data("nsys/gh200_gpu_metrics.schema3.7.sqlite.gz") else { return };
-        let (_, tables) = crate::import::into_memory(&path).unwrap();
+        let (_, tables) = proftool_import::into_memory(&path).unwrap();
         let frame = sampled(&tables);
         let flags = texts(&frame, "flags").unwrap();
         let metrics = texts(&frame, "metric").unwrap();

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn the_negative_averages_of_a_real_capture_are_found_in_its_samples() {
         let Some(path) = shared_data("nsys/gh200_gpu_metrics.schema3.7.sqlite.gz") else { return };
-        let (_, tables) = crate::import::into_memory(&path).unwrap();
+        let (_, tables) = proftool_import::into_memory(&path).unwrap();
         let frame = compute(&Input::new("run", "target", &tables, Window::Default)).unwrap();
         let symptoms = texts(&frame, "symptom").unwrap();
         let at = symptoms.iter().position(|symptom| symptom.as_deref() == Some("negative_average")).unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use proftool_analyze::Error;
-use proftool_analyze::import::into_memory;
+use proftool_import::Error;
+use proftool_import::into_memory;
 use proftool_trace::frame::{Tables, texts};
 use proftool_trace::{Column, Table, tables};
 

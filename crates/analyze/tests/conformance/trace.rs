@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use proftool_analyze::import::into_memory;
 use proftool_analyze::operators::Span;
+use proftool_import::into_memory;
 use proftool_trace::frame::{Tables, ints, texts};
 use proftool_trace::tables;
 

@@ -249,7 +249,7 @@ fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Fai
     let mut all = Tables::default();
     for pass in &mut manifest.passes {
         let file = draft.path().join("raw").join(&pass.name).join("host.trace");
-        let (imported, tables) = proftool_analyze::import::into_memory(&file)?;
+        let (imported, tables) = proftool_import::into_memory(&file)?;
         for table in tables::ALL {
             all.append(table, tables.get(table))?;
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use polars::prelude::DataFrame;
-use proftool_analyze::import::{self, Found, Imported, Options, Report};
-use proftool_analyze::raw::Progress;
+use proftool_import::raw::Progress;
+use proftool_import::{self as import, Found, Imported, Options, Report};
 use proftool_trace::manifest::{Device, FORMAT, Host, IMPORTED_AS, Manifest, Pass, RankStart, Results, Target, Time};
 use proftool_trace::{Artifact, Draft, frame, tables};
 

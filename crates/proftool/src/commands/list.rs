@@ -110,7 +110,7 @@ fn profilers() -> Vec<Row> {
 }
 
 fn importers() -> Vec<Row> {
-    let rows = proftool_analyze::importers::IMPORTERS.iter();
+    let rows = proftool_import::importers::IMPORTERS.iter();
     rows.map(|importer| [importer.name.to_owned(), importer.doc.to_owned(), String::new()]).collect()
 }
 

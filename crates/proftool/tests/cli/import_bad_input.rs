@@ -285,7 +285,7 @@ fn a_bomb_stops_at_the_stated_ratio() {
     let (head, piece) = (good(), flow.repeat((1 << 20) / flow.len()));
     let head = &head.as_bytes()[..head.len() - 2];
     let bomb = |pack: fn(&[u8]) -> Vec<u8>| [pack(head), pack(piece.as_bytes()).repeat(80)].concat();
-    let ratio = proftool_analyze::raw::BOMB_RATIO.to_string();
+    let ratio = proftool_import::raw::BOMB_RATIO.to_string();
     let given = Given::new();
     given.write("bomb.json.gz", bomb(gzip));
     given.write("bomb.json.zst", bomb(zstd));

@@ -199,7 +199,7 @@ fn no_efficiency_of_a_published_page_stands_without_its_roof() {
         if !small || path.extension().is_none_or(|extension| extension != "csv") {
             continue;
         }
-        if let Ok((_, tables)) = crate::import::into_memory(&path) {
+        if let Ok((_, tables)) = proftool_import::into_memory(&path) {
             check(&tables, &path.display().to_string());
             pages += 1;
         }

@@ -30,7 +30,7 @@ fn launch(call: &str, at: i64, kind: &str, span: (i64, i64)) -> [Value; 2] {
 /// The attribution, and the role of each row in the order of time.
 fn of(events: &[Value]) -> (Attribution, Vec<Option<Role>>) {
     let text = json!({ "schemaVersion": 1, "traceEvents": events }).to_string();
-    let (_, tables) = import_bytes("trace.json", text.as_bytes()).unwrap();
+    let tables = import_bytes("trace.json", text.as_bytes());
     let model = Model::read(&tables).unwrap();
     let attribution = attribute(&tables, &model).unwrap();
     let roles = (0..model.activities.len()).map(|row| attribution.role(row)).collect();
@@ -127,7 +127,7 @@ fn attention_over_a_cache_takes_the_innermost_annotated_step() {
 #[test]
 fn a_recorded_step_of_vllm_is_placed_layer_by_layer() {
     let Some(path) = shared_data("kineto/mi300x_vllm_piecewise_graph.json.gz") else { return };
-    let (_, tables) = crate::import::into_memory(&path).unwrap();
+    let (_, tables) = proftool_import::into_memory(&path).unwrap();
     let model = Model::read(&tables).unwrap();
     let attribution = attribute(&tables, &model).unwrap();
     let of = |name: &str| {

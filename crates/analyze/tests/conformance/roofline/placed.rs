@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
-use proftool_analyze::import::{Options, find, into_folder};
 use proftool_analyze::metrics::{Metric, roofline, roofline_flop, roofline_instruction, roofline_level, roofs};
-use proftool_analyze::raw::Progress;
 use proftool_analyze::{Input, Window};
+use proftool_import::raw::Progress;
+use proftool_import::{Options, find, into_folder};
 use proftool_trace::frame::{Tables, bools, floats, ints, read, texts};
 use proftool_trace::tables;
 

@@ -1,0 +1,1 @@
+//! Steady states of a series of iterations.
