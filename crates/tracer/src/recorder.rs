@@ -64,6 +64,20 @@ impl Recorder {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Another rank of the same session: a recorder of its own that counts from the same start.
+    #[must_use]
+    pub fn beside(&self, head: Head) -> Self {
+        let shared = Shared {
+            head,
+            start_unix_ns: self.shared.start_unix_ns,
+            start_monotonic_ns: self.shared.start_monotonic_ns,
+            next_id: AtomicI64::new(0),
+            texts: Mutex::default(),
+            filled: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
     /// The index of `text` in the session's string table. Takes a lock: intern before the hot path.
     pub fn intern(&self, text: &str) -> Text {
         let mut texts = lock(&self.shared.texts);

@@ -8,7 +8,7 @@ use proftool_capture::profiles::{self, Profile};
 use proftool_capture::{Captured, Request};
 use proftool_hardware::Machine;
 use proftool_trace::frame::{Tables, int_column, text_column};
-use proftool_trace::manifest::Device;
+use proftool_trace::manifest::{Device, RankStart};
 use proftool_trace::{Artifact, frame, tables};
 use proftool_workloads::{Role, TARGETS, Target};
 
@@ -248,15 +248,27 @@ fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Fai
     let Captured { draft, mut manifest } = captured;
     let mut all = Tables::default();
     for pass in &mut manifest.passes {
-        let file = draft.path().join("raw").join(&pass.name).join("host.trace");
-        let (imported, tables) = proftool_import::into_memory(&file)?;
-        for table in tables::ALL {
-            all.append(table, tables.get(table))?;
+        let files = traces(&draft.path().join("raw").join(&pass.name))?;
+        for (at, file) in files.iter().enumerate() {
+            let (imported, tables) = proftool_import::into_memory(file)?;
+            for table in tables::ALL {
+                all.append(table, tables.get(table))?;
+            }
+            let start = RankStart {
+                rank: imported.rank,
+                file: file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+                start_unix_ns: imported.session.start_unix_ns,
+                start_monotonic_ns: imported.session.start_monotonic_ns,
+            };
+            if at == 0 {
+                pass.clock = imported.session.clock;
+                pass.start_unix_ns = start.start_unix_ns;
+                pass.start_monotonic_ns = start.start_monotonic_ns;
+            }
+            if files.len() > 1 {
+                pass.ranks.push(start);
+            }
         }
-        let session = imported.session;
-        pass.clock = session.clock;
-        pass.start_unix_ns = session.start_unix_ns;
-        pass.start_monotonic_ns = session.start_monotonic_ns;
     }
     manifest.devices = devices(all.get(&tables::DEVICES))?;
     let cores: Vec<i64> =
@@ -269,6 +281,20 @@ fn import(captured: Captured, roofs: &mut Roofs) -> Result<(Artifact, bool), Fai
         frame::texts(all.get(&tables::ISSUES), "severity")?.iter().flatten().any(|severity| severity == "data_loss");
     manifest.tables = all.write(&draft.tables_dir())?;
     Ok((draft.finish(manifest)?, lost))
+}
+
+/// The recorder's files in the folder of a pass, one a rank: `host.trace` of the first rank, `host.rank1.trace` and so on.
+fn traces(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error| Failure::io(format!("cannot read {}: {error}", folder.display()));
+    let entries = std::fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "trace"));
+    // The shortest name is that of the first rank; of the others the shorter has the lower number.
+    files.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    if files.is_empty() {
+        return Err(Failure::io(format!("{} holds no trace (hint: capture again)", folder.display())));
+    }
+    Ok(files)
 }
 
 /// The devices of the manifest, from the imported table.

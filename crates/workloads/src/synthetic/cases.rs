@@ -14,6 +14,12 @@ static CASES: &[Case] = &[
     ("launch", launch),
     ("sync", sync),
     ("overlap", overlap),
+    ("comm_wait", comm_wait),
+    ("bubble", bubble),
+    ("kv_half_hidden", kv_half_hidden),
+    ("graph", graph),
+    ("skew", skew),
+    ("straggler", straggler),
 ];
 
 /// The values of the parameter `case`.
@@ -29,7 +35,8 @@ pub(crate) fn find_case(name: &str) -> Option<Schedule> {
 /// A prefill kernel of one micro-batch, launched by a call at `[0, 1)`.
 fn kernel(name: &'static str, device: usize, span: (i64, i64), micro_batch: i64, reads: &[usize]) -> Step {
     let (on, phase) = (On::Compute, "prefill");
-    Step { name, device, on, span, call: (0, 1), phase, stage: device as i64, micro_batch, reads: reads.to_vec() }
+    let (rank, stage, reads) = (0, device as i64, reads.to_vec());
+    Step { name, rank, device, on, span, call: (0, 1), in_graph: false, phase, stage, micro_batch, reads }
 }
 
 /// The same as a decode kernel.
@@ -45,6 +52,21 @@ fn copy(name: &'static str, device: usize, span: (i64, i64), micro_batch: i64, r
 /// A KV hand-over.
 fn kv(name: &'static str, device: usize, span: (i64, i64), micro_batch: i64, reads: &[usize]) -> Step {
     Step { on: On::Kv, phase: "kv_transfer", ..kernel(name, device, span, micro_batch, reads) }
+}
+
+/// Communication, on the comm queue.
+fn comm(name: &'static str, device: usize, span: (i64, i64), reads: &[usize]) -> Step {
+    Step { on: On::Comm, ..kernel(name, device, span, 0, reads) }
+}
+
+/// One rank on a true clock, nothing that waits on the host, no links.
+fn schedule(devices: usize, window: i64, steps: Vec<Step>) -> Schedule {
+    Schedule { devices, skews: vec![0], window, steps, syncs: Vec::new(), link_bytes_per_s: None }
+}
+
+/// The step, launched before the block begins.
+fn early(step: Step) -> Step {
+    Step { call: (-2, -1), ..step }
 }
 
 /// Two stages, two micro-batches, then a decode step that waits for the second KV hand-over.
@@ -81,7 +103,7 @@ fn two_stage() -> Schedule {
         kv("d", 1, (110, 130), 1, &[5]),
         decode("E", 0, (130, 150), &[6, 7]),
     ];
-    Schedule { devices: 2, window: 160, steps, syncs: Vec::new() }
+    schedule(2, 160, steps)
 }
 
 /// One device whose decode waits for a KV hand-over that nothing hides.
@@ -99,13 +121,12 @@ fn two_stage() -> Schedule {
 /// * The compute queue's row: busy 60, idle 40 [40,80) before B: kv_wait 20, launch 20.
 /// * overlap: kv total 20, hidden 0, exposed 20.
 fn kv_wait() -> Schedule {
-    let early = |step: Step| Step { call: (-2, -1), ..step };
     let steps = vec![
         early(kernel("A", 0, (0, 40), 0, &[])),
         early(kv("a", 0, (50, 70), 0, &[0])),
         early(decode("B", 0, (80, 100), &[1])),
     ];
-    Schedule { devices: 1, window: 100, steps, syncs: Vec::new() }
+    schedule(1, 100, steps)
 }
 
 /// The host launches late.
@@ -122,7 +143,7 @@ fn host_wait() -> Schedule {
         Step { call: (5, 8), ..kernel("A", 0, (10, 40), 0, &[]) },
         Step { call: (70, 75), ..kernel("B", 0, (80, 100), 0, &[]) },
     ];
-    Schedule { devices: 1, window: 100, steps, syncs: Vec::new() }
+    schedule(1, 100, steps)
 }
 
 /// The device starts late although everything was launched.
@@ -135,7 +156,7 @@ fn host_wait() -> Schedule {
 /// * busy 60, idle 40: before A [0,20) launch 20 (c0 = 0); before B [50,70) launch 20.
 fn launch() -> Schedule {
     let steps = vec![kernel("A", 0, (20, 50), 0, &[]), Step { call: (1, 2), ..kernel("B", 0, (70, 100), 0, &[]) }];
-    Schedule { devices: 1, window: 100, steps, syncs: Vec::new() }
+    schedule(1, 100, steps)
 }
 
 /// The host waits for the device before it launches more.
@@ -152,7 +173,7 @@ fn sync() -> Schedule {
         Step { call: (-2, -1), ..kernel("A", 0, (0, 40), 0, &[]) },
         Step { call: (70, 72), ..kernel("B", 0, (80, 100), 0, &[]) },
     ];
-    Schedule { devices: 1, window: 100, steps, syncs: vec![(10, 65)] }
+    Schedule { syncs: vec![(10, 65)], ..schedule(1, 100, steps) }
 }
 
 /// Three kinds of work at once.
@@ -169,8 +190,145 @@ fn sync() -> Schedule {
 /// * idle: [90,100) other 10.
 fn overlap() -> Schedule {
     let steps = vec![kernel("A", 0, (0, 50), 0, &[]), copy("a", 0, (30, 70), 0, &[]), kv("b", 0, (50, 90), 0, &[])];
-    let early = |step: Step| Step { call: (-2, -1), ..step };
-    Schedule { devices: 1, window: 100, steps: steps.into_iter().map(early).collect(), syncs: Vec::new() }
+    schedule(1, 100, steps.into_iter().map(early).collect())
+}
+
+/// Compute that waits for communication.
+///
+/// ```text
+///             0         5
+/// d0 compute  AAA....BBB        A [0,30)   B [70,100)
+/// d0 comm     ...aaa....        a [30,60)
+/// window [0,100)
+/// ```
+/// Reads: a A, B a. Launch calls [-2,-1).
+///
+/// * The compute queue's row: busy 60, idle 40 [30,70) before B: comm_wait 30, launch 10.
+/// * The device: busy 90, idle 10 [60,70): launch 10. overlap: comm total 30, hidden 0, exposed 30.
+fn comm_wait() -> Schedule {
+    let steps = vec![
+        early(kernel("A", 0, (0, 30), 0, &[])),
+        early(comm("all_reduce", 0, (30, 60), &[0])),
+        early(kernel("B", 0, (70, 100), 0, &[1])),
+    ];
+    schedule(1, 100, steps)
+}
+
+/// A bubble that has all six parts.
+///
+/// ```text
+///             0         5         10        15
+/// d0 compute  .AAA..BB..CC.EE.FFF.     A [10,40)  B [60,80)  C [100,120)  E [130,150)  F [160,190)
+/// d1 compute  ....P..QQ...........     P [40,50)  Q [70,90)
+/// d1 copy     .....t.......u......     t [50,58)  u [124,130)
+/// window [0,200)
+/// ```
+/// Reads: t P, B t, C A, u Q, E u, F E. Every launch call is [0,1).
+///
+/// * p = 2, T = 200, compute 120 and 30: j = d0, s_j = 10, e_j = 190. imbalance 90, fill_drain 2 * (10 + 10) = 40.
+/// * Before B [40,60): dependency 10 (P computes), transfer 8 (t), host 2. Before C [80,100): host 20. Before E
+///   [120,130): other 4 (u has not begun, Q has ended), transfer 6. Before F [150,160): host 10.
+/// * So transfer 2 * 14 = 28, host 2 * 32 = 64, dependency 20, other 8. Sum 250 = 2 * 200 - 150.
+fn bubble() -> Schedule {
+    let steps = vec![
+        kernel("A", 0, (10, 40), 0, &[]),
+        kernel("P", 1, (40, 50), 0, &[]),
+        copy("t", 1, (50, 58), 0, &[1]),
+        kernel("B", 0, (60, 80), 0, &[2]),
+        kernel("Q", 1, (70, 90), 1, &[]),
+        kernel("C", 0, (100, 120), 1, &[0]),
+        copy("u", 1, (124, 130), 1, &[4]),
+        kernel("E", 0, (130, 150), 1, &[6]),
+        kernel("F", 0, (160, 190), 1, &[7]),
+    ];
+    schedule(2, 200, steps)
+}
+
+/// A KV hand-over of which the sender's prefill hides half.
+///
+/// ```text
+///             0         5         10        15
+/// d0 compute  AAAABBBB........         A [0,40)  B [40,80)
+/// d0 kv       ......aaaa......         a [60,100), to d1
+/// d1 compute  ...........DDDD.         D [110,150), decode
+/// window [0,160)
+/// ```
+/// Reads: a A, D a. Launch calls [-2,-1). The link carries 20 GB/s, the transfer 400 kB in 40 us: half of it.
+///
+/// * kv total 40, hidden 20 (under B), exposed 20; 10 GB/s, link ratio 0.5.
+/// * d1: busy 40, idle 120. Before D [0,110): kv_wait 40, launch 70. After it [150,160): other 10.
+fn kv_half_hidden() -> Schedule {
+    let steps = vec![
+        early(kernel("A", 0, (0, 40), 0, &[])),
+        early(kernel("B", 0, (40, 80), 1, &[])),
+        early(kv("a", 0, (60, 100), 0, &[0])),
+        early(decode("D", 1, (110, 150), &[2])),
+    ];
+    Schedule { link_bytes_per_s: Some(20e9), ..schedule(2, 160, steps) }
+}
+
+/// A graph of three nodes, launched twice.
+///
+/// ```text
+///             0         5         10        15
+/// host        ==...==...........      launches [0,5) and [50,55)
+/// d0 compute  .AABB.CC..AABB.CC.      A [10,30) B [30,50) C [60,80), then A [100,120) B [120,140) C [150,170)
+/// window [0,180)
+/// ```
+/// * 2 launches of 3 nodes; each spans 70 and computes 60: inside 10 of gaps a launch. Between the launches [80,100) 20.
+///   From the end of the call to the first node 5 and 45.
+/// * Idle 60: [0,10), [50,60), [80,100) and [140,150) launch 50 (their calls have begun); [170,180) other 10.
+fn graph() -> Schedule {
+    let node = |name, span, call, in_graph| Step { call, in_graph, ..kernel(name, 0, span, 0, &[]) };
+    let launch = |first: i64, call: (i64, i64)| {
+        let spans = [("A", (0, 20)), ("B", (20, 40)), ("C", (50, 70))];
+        spans.map(|(name, (start, end))| node(name, (first + start, first + end), call, start > 0))
+    };
+    schedule(1, 180, [launch(10, (0, 5)), launch(100, (50, 55))].concat())
+}
+
+/// The same on two ranks, the clock of the second 137 us ahead.
+///
+/// ```text
+///                  0         5
+/// rank 0 compute   AAAA......       A [0,40), three times: 100 later each
+/// rank 0 comm      ....aa....       a [40,60)
+/// rank 1           the same
+/// window [0,300)
+/// ```
+/// Every operation is launched in the microsecond before the first A. Of the ends of the three collectives rank 1 is 137
+/// ahead, always: 137 us are taken off its times, and nothing remains. Nobody waits for the other: a takes 20.
+fn skew() -> Schedule {
+    of_two_ranks([40, 40], 20, 100)
+}
+
+/// As [`skew`], and the second rank computes longer.
+///
+/// ```text
+///                  0         5         10
+/// rank 0 compute   AAAA........     A [0,40)
+/// rank 0 comm      ....aaaaaa..     a [40,100): it waits 40 for rank 1
+/// rank 1 compute   AAAAAAAA....     A [0,80)
+/// rank 1 comm      ........aa..     a [80,100)
+/// window [0,360), three times: 120 later each
+/// ```
+/// The last to arrive is rank 1, three times, 40 late each: rank 0 waits 120 in all, and a transfer takes 20.
+fn straggler() -> Schedule {
+    of_two_ranks([40, 80], 20, 120)
+}
+
+/// Three rounds of compute, then a collective that begins when a rank is ready and ends `transfer` after both are.
+fn of_two_ranks(computes: [i64; 2], transfer: i64, round: i64) -> Schedule {
+    let mut steps = Vec::new();
+    let end = computes[0].max(computes[1]) + transfer;
+    for first in [0, round, 2 * round] {
+        for (rank, compute) in computes.into_iter().enumerate() {
+            let computing = early(kernel("A", 0, (first, first + compute), first / round, &[]));
+            let reduce = early(comm("all_reduce", 0, (first + compute, first + end), &[steps.len()]));
+            steps.extend([computing, reduce].map(|step| Step { rank, ..step }));
+        }
+    }
+    Schedule { skews: vec![0, 137], ..schedule(1, 3 * round, steps) }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) fn random(seed: u64, operations: usize) -> Schedule {
     let end = free.iter().flatten().copied().max().unwrap_or(0);
     let window = end + random.random_range(1..50);
     let syncs = (0..=operations / 8).map(|_| draw_sync(&mut random, window)).collect();
-    Schedule { devices, window, steps, syncs }
+    Schedule { devices, skews: vec![0], window, steps, syncs, link_bytes_per_s: None }
 }
 
 fn draw(random: &mut SmallRng, before: &[Step], device: usize, queue: usize, free: i64) -> Step {
@@ -45,7 +45,8 @@ fn draw(random: &mut SmallRng, before: &[Step], device: usize, queue: usize, fre
     let call_end = random.random_range(0..=start);
     let call = (call_end - random.random_range(0..5), call_end);
     let (phase, name) = [("prefill", "kernel"), ("decode", "copy"), ("kv_transfer", "kv")][queue];
-    Step { name, device, on: QUEUES[queue], span, call, phase, stage: device as i64, micro_batch: 0, reads }
+    let (rank, stage, on) = (0, device as i64, QUEUES[queue]);
+    Step { name, rank, device, on, span, call, in_graph: false, phase, stage, micro_batch: 0, reads }
 }
 
 fn draw_sync(random: &mut SmallRng, window: i64) -> (i64, i64) {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use proftool_tracer::{
-    ABSENT, Api, Call, Capacity, CopyKind, Dependency, DependencyKind, Device, Head, Operation, OperationKind, Queue,
-    Range, Recorder, ThreadBuffer,
+    ABSENT, Api, Call, Capacity, CopyKind, Dependency, DependencyKind, Device, Head, Link, Operation, OperationKind,
+    Queue, Range, Recorder, ThreadBuffer,
 };
 
-use super::schedule::{On, ROLES, Schedule};
+use super::schedule::{On, Schedule, Step};
 use crate::{Block, Check, Error, Outputs, Session};
 
 /// Time between the ends and the starts of two blocks, in microseconds.
@@ -19,127 +19,139 @@ const FLOP_PER_US: i64 = 50_000;
 /// A schedule that is recorded once a block.
 pub(crate) struct Synthetic {
     schedule: Schedule,
-    recorder: Recorder,
-    buffer: ThreadBuffer,
+    ranks: Vec<Rank>,
     outputs: Outputs,
     blocks_done: i64,
 }
 
+/// One process of the schedule, with a recorder of its own that starts with the others.
+struct Rank {
+    recorder: Recorder,
+    buffer: ThreadBuffer,
+}
+
 impl Synthetic {
     pub(crate) fn new(schedule: Schedule, blocks: usize) -> Self {
-        let recorder = Recorder::new(head(&schedule));
         let operations = schedule.steps.len() * blocks;
         let calls = (schedule.steps.len() + schedule.syncs.len()) * blocks;
         let capacity = Capacity { operations, dependencies: operations * 4, calls, ranges: blocks };
-        let buffer = recorder.thread(0, capacity);
-        Self { schedule, recorder, buffer, outputs: Outputs::default(), blocks_done: 0 }
+        let first = Recorder::new(head(&schedule, 0));
+        let recorders = (1..schedule.skews.len()).map(|rank| first.beside(head(&schedule, rank as i64)));
+        let recorders: Vec<Recorder> = std::iter::once(first.clone()).chain(recorders).collect();
+        let ranks = recorders.into_iter().map(|recorder| Rank { buffer: recorder.thread(0, capacity), recorder });
+        Self { ranks: ranks.collect(), schedule, outputs: Outputs::default(), blocks_done: 0 }
     }
 
-    /// Start of a block in microseconds. The first starts after the pause, so that no time is negative.
-    fn first_us(&self, block: i64) -> i64 {
-        PAUSE + block * (self.schedule.window + PAUSE)
+    /// Start of a block in microseconds on the clock of a rank. The first starts after the pause, so that no time is
+    /// negative.
+    fn first_us(&self, rank: usize, block: i64) -> i64 {
+        PAUSE + block * (self.schedule.window + PAUSE) + self.schedule.skews[rank]
     }
 
-    /// The spans that the schedule states for a block, in the order of the records: operations, calls (launches, then
-    /// host waits), the block; in nanoseconds.
-    fn stated(&self, block: i64) -> [Vec<Span>; 3] {
-        let Schedule { steps, syncs, window, .. } = &self.schedule;
-        let ns =
-            |(start, end): (i64, i64)| ((self.first_us(block) + start) * 1000, (self.first_us(block) + end) * 1000);
+    /// The spans that the schedule states for a block of a rank, in the order of the records: operations, calls
+    /// (launches, then host waits), the block; in nanoseconds.
+    fn stated(&self, rank: usize, block: i64) -> [Vec<Span>; 3] {
+        let first_us = self.first_us(rank, block);
+        let ns = |(start, end): (i64, i64)| ((first_us + start) * 1000, (first_us + end) * 1000);
         let span =
             |device: usize, queue: On, times| Span { device: device as i64, queue: queue as i64, times: ns(times) };
-        let operations = steps.iter().map(|step| span(step.device, step.on, step.span)).collect();
-        let launches = steps.iter().map(|step| span(step.device, step.on, step.call));
-        let waits = syncs.iter().map(|&times| span(0, On::Compute, times));
-        [operations, launches.chain(waits).collect(), vec![span(0, On::Compute, (0, *window))]]
+        let steps = || self.schedule.of_rank(rank).map(|(_, step)| step);
+        let operations = steps().map(|step| span(step.device, step.on, step.span)).collect();
+        let launches = steps().filter(|step| !step.in_graph).map(|step| span(step.device, step.on, step.call));
+        let waits = self.syncs(rank).iter().map(|&times| span(0, On::Compute, times));
+        [operations, launches.chain(waits).collect(), vec![span(0, On::Compute, (0, self.schedule.window))]]
+    }
+
+    /// The host waits of a rank: the first has them all.
+    fn syncs(&self, rank: usize) -> &[(i64, i64)] {
+        if rank == 0 { &self.schedule.syncs } else { &[] }
     }
 
     /// Deviations of the recorded rows from the stated ones: rows that differ, are missing or too many.
     fn differences(&self) -> u64 {
-        let blocks: Vec<_> = (0..self.blocks_done).map(|block| self.stated(block)).collect();
+        self.ranks.iter().enumerate().map(|(rank, recorded)| self.differences_of(rank, &recorded.buffer)).sum()
+    }
+
+    fn differences_of(&self, rank: usize, buffer: &ThreadBuffer) -> u64 {
+        let blocks: Vec<_> = (0..self.blocks_done).map(|block| self.stated(rank, block)).collect();
         let stated = |kind: usize| blocks.iter().flat_map(move |block| &block[kind]).copied();
         let operations =
-            self.buffer.operations().iter().map(|row| Span::new(row.device, row.queue, row.start_ns, row.end_ns));
-        let calls = self.buffer.calls().iter().map(|row| Span::new(row.device, row.queue, row.start_ns, row.end_ns));
-        let ranges = self.buffer.ranges().iter().map(|row| Span::new(0, 0, row.start_ns, row.end_ns));
-        let reads =
-            self.schedule.steps.iter().map(|step| step.reads.len() as u64).sum::<u64>() * self.blocks_done as u64;
+            buffer.operations().iter().map(|row| Span::new(row.device, row.queue, row.start_ns, row.end_ns));
+        let calls = buffer.calls().iter().map(|row| Span::new(row.device, row.queue, row.start_ns, row.end_ns));
+        let ranges = buffer.ranges().iter().map(|row| Span::new(0, 0, row.start_ns, row.end_ns));
+        let reads = self.schedule.of_rank(rank).map(|(_, step)| step.reads.len() as u64).sum::<u64>();
         unequal(operations, stated(0))
             + unequal(calls, stated(1))
             + unequal(ranges, stated(2))
-            + reads.abs_diff(self.buffer.dependencies().len() as u64)
-            + self.buffer.lost()
+            + (reads * self.blocks_done as u64).abs_diff(buffer.dependencies().len() as u64)
+            + buffer.lost()
     }
 
-    fn record_steps(&mut self, first_us: i64) {
+    fn record_steps(&mut self, rank: usize, first_us: i64) {
         let ns = |us: i64| (first_us + us) * 1000;
-        let ids: Vec<i64> = self.schedule.steps.iter().map(|_| self.recorder.next_id()).collect();
-        for (step, &id) in self.schedule.steps.iter().zip(&ids) {
-            let name = self.recorder.intern(step.name);
-            let (start_ns, end_ns) = (ns(step.span.0), ns(step.span.1));
-            let call = self.recorder.next_id();
+        let Self { schedule, ranks, blocks_done, .. } = self;
+        let Rank { recorder, buffer } = &mut ranks[rank];
+        let ids: Vec<i64> = schedule.steps.iter().map(|_| recorder.next_id()).collect();
+        let mut call = ABSENT;
+        for (index, step) in schedule.of_rank(rank) {
             let (device, queue) = (step.device as i64, step.on as i64);
-            let launch = self.recorder.intern(if step.on == On::Compute { "launch" } else { "copy_async" });
-            self.buffer.call(&Call {
-                id: call,
-                api: Api::Runtime,
-                name: launch,
-                start_ns: ns(step.call.0),
-                end_ns: ns(step.call.1),
-                device,
-                queue,
-                target_event: ABSENT,
-            });
+            let begins_graph = schedule.steps.get(index + 1).is_some_and(|next| next.in_graph);
+            if !step.in_graph {
+                call = recorder.next_id();
+                let name = recorder.intern(launch_name(step, begins_graph));
+                let (start_ns, end_ns) = (ns(step.call.0), ns(step.call.1));
+                let (id, api) = (call, Api::Runtime);
+                buffer.call(&Call { id, api, name, start_ns, end_ns, device, queue, target_event: ABSENT });
+            }
             let duration = step.span.1 - step.span.0;
             let kernel = Operation {
-                id,
+                id: ids[index],
                 device,
                 queue,
-                name,
-                start_ns,
-                end_ns,
+                name: recorder.intern(step.name),
+                start_ns: ns(step.span.0),
+                end_ns: ns(step.span.1),
                 call,
                 simulated: true,
-                step: self.blocks_done,
-                phase: self.recorder.intern(step.phase),
+                step: *blocks_done,
+                phase: recorder.intern(step.phase),
                 stage: step.stage,
                 micro_batch: step.micro_batch,
                 rows: 1,
                 flop: duration * FLOP_PER_US,
                 dram_bytes: duration * BYTES_PER_US,
-                precision: self.recorder.intern("f32"),
+                precision: recorder.intern("f32"),
                 ..Operation::default()
             };
-            self.buffer.operation(&if step.on == On::Compute { kernel } else { as_copy(kernel, duration) });
+            buffer.operation(&match step.on {
+                On::Compute => kernel,
+                On::Comm => as_comm(kernel, duration),
+                On::Copy | On::Kv => as_copy(kernel, duration, schedule.devices as i64),
+            });
             for &read in &step.reads {
-                let (activity, depends_on) = (id, ids[read]);
-                self.buffer.dependency(&Dependency {
-                    activity,
-                    depends_on,
-                    kind: DependencyKind::Data,
-                    inferred: false,
-                });
+                let (activity, depends_on) = (ids[index], ids[read]);
+                buffer.dependency(&Dependency { activity, depends_on, kind: DependencyKind::Data, inferred: false });
             }
         }
     }
 
-    fn record_syncs(&mut self, first_us: i64) {
-        let name = self.recorder.intern("queue_synchronize");
-        for &(start, end) in &self.schedule.syncs {
+    fn record_syncs(&mut self, rank: usize, first_us: i64) {
+        let syncs = self.syncs(rank).to_vec();
+        let Rank { recorder, buffer } = &mut self.ranks[rank];
+        let name = recorder.intern("queue_synchronize");
+        for (start, end) in syncs {
             let (start_ns, end_ns) = ((first_us + start) * 1000, (first_us + end) * 1000);
-            let id = self.recorder.next_id();
-            let (device, queue) = (0, 0);
-            self.buffer.call(&Call {
-                id,
-                api: Api::Runtime,
-                name,
-                start_ns,
-                end_ns,
-                device,
-                queue,
-                target_event: ABSENT,
-            });
+            let (id, api, device, queue) = (recorder.next_id(), Api::Runtime, 0, 0);
+            buffer.call(&Call { id, api, name, start_ns, end_ns, device, queue, target_event: ABSENT });
         }
+    }
+}
+
+fn launch_name(step: &Step, begins_graph: bool) -> &'static str {
+    match step.on {
+        _ if begins_graph => "graph_launch",
+        On::Compute | On::Comm => "launch",
+        On::Copy | On::Kv => "copy_async",
     }
 }
 
@@ -164,13 +176,14 @@ fn unequal(found: impl Iterator<Item = Span>, stated: impl Iterator<Item = Span>
     pairs.filter(|(found, stated)| found != stated).count() as u64
 }
 
-fn as_copy(operation: Operation, duration: i64) -> Operation {
+/// A copy to the next device.
+fn as_copy(operation: Operation, duration: i64, devices: i64) -> Operation {
     Operation {
         kind: OperationKind::Copy,
         bytes: duration * BYTES_PER_US,
         copy_kind: Some(CopyKind::PeerToPeer),
         src_device: operation.device,
-        dst_device: operation.device,
+        dst_device: (operation.device + 1) % devices,
         flop: 0,
         dram_bytes: ABSENT,
         precision: proftool_tracer::Text::NONE,
@@ -178,7 +191,13 @@ fn as_copy(operation: Operation, duration: i64) -> Operation {
     }
 }
 
-fn head(schedule: &Schedule) -> Head {
+/// Communication: bytes over a link, no arithmetic.
+fn as_comm(operation: Operation, duration: i64) -> Operation {
+    let precision = proftool_tracer::Text::NONE;
+    Operation { bytes: duration * BYTES_PER_US, flop: 0, dram_bytes: ABSENT, precision, ..operation }
+}
+
+fn head(schedule: &Schedule, rank: i64) -> Head {
     let device = |device: usize| Device {
         device: device as i64,
         kind: "simulated".to_owned(),
@@ -195,14 +214,26 @@ fn head(schedule: &Schedule) -> Head {
             role: (*role).to_owned(),
             priority: 0,
         };
-        ROLES.iter().enumerate().map(queue)
+        schedule.roles().iter().enumerate().map(queue)
     });
     Head {
+        rank,
         time: "simulated",
         devices: (0..schedule.devices).map(device).collect(),
         queues: queues.collect(),
+        links: links(schedule),
         ..Head::default()
     }
+}
+
+/// From each device to the next, where the schedule states a rate.
+fn links(schedule: &Schedule) -> Vec<Link> {
+    let link = |bytes_per_s: f64, src: usize| {
+        let (src, dst) = (src as i64, ((src + 1) % schedule.devices) as i64);
+        Link { src, dst, bytes_per_s, latency_ns: None, contended: false }
+    };
+    let rate = schedule.link_bytes_per_s;
+    rate.map_or_else(Vec::new, |rate| (0..schedule.devices).map(|device| link(rate, device)).collect())
 }
 
 impl Session for Synthetic {
@@ -211,17 +242,21 @@ impl Session for Synthetic {
     }
 
     fn run_block(&mut self) -> Result<Block, Error> {
-        let first_us = self.first_us(self.blocks_done);
-        self.record_steps(first_us);
-        self.record_syncs(first_us);
-        let (domain, name) = (self.recorder.intern("proftool"), self.recorder.intern("block"));
-        let (start_ns, end_ns) = (first_us * 1000, (first_us + self.schedule.window) * 1000);
-        let id = self.recorder.next_id();
-        self.buffer.range(&Range { id, parent: ABSENT, domain, name, start_ns, end_ns, depth: 0 });
+        for rank in 0..self.ranks.len() {
+            let first_us = self.first_us(rank, self.blocks_done);
+            self.record_steps(rank, first_us);
+            self.record_syncs(rank, first_us);
+            let Rank { recorder, buffer } = &mut self.ranks[rank];
+            let (domain, name) = (recorder.intern("proftool"), recorder.intern("block"));
+            let (start_ns, end_ns) = (first_us * 1000, (first_us + self.schedule.window) * 1000);
+            let id = recorder.next_id();
+            buffer.range(&Range { id, parent: ABSENT, domain, name, start_ns, end_ns, depth: 0 });
+        }
         self.blocks_done += 1;
         let busy = self.schedule.steps.iter().filter(|step| step.on == On::Compute);
         let cpu_ns = busy.map(|step| (step.span.1 - step.span.0) * 1000).sum();
-        Ok(Block { iteration_ns: Vec::new(), fill_ns: end_ns - start_ns, cpu_ns, contention_ratio: 1.0 })
+        let fill_ns = self.schedule.window * 1000;
+        Ok(Block { iteration_ns: Vec::new(), fill_ns, cpu_ns, contention_ratio: 1.0 })
     }
 
     fn iterations(&self) -> usize {
@@ -232,8 +267,9 @@ impl Session for Synthetic {
     /// differ, are missing, or are too many.
     fn verify(&mut self) -> Result<Vec<Check>, Error> {
         let mut check = Check::new("rows recorded as stated".to_owned());
-        let Schedule { steps, syncs, .. } = &self.schedule;
-        let a_block = steps.iter().map(|step| 2 + step.reads.len()).sum::<usize>() + syncs.len() + 1;
+        let Schedule { steps, syncs, skews, .. } = &self.schedule;
+        let rows = |step: &Step| 1 + usize::from(!step.in_graph) + step.reads.len();
+        let a_block = steps.iter().map(rows).sum::<usize>() + syncs.len() + skews.len();
         check.values = a_block as u64 * self.blocks_done as u64;
         let differences = self.differences();
         if differences > 0 {
@@ -259,10 +295,14 @@ impl Session for Synthetic {
         true
     }
 
+    /// The first rank writes the file, each other one a file beside it: `host.rank1.trace` and so on.
     fn finish(self: Box<Self>, path: &Path) -> Result<(), Error> {
-        let Self { recorder, buffer, .. } = *self;
-        drop(buffer);
-        Ok(recorder.write(path)?)
+        for (number, Rank { recorder, buffer }) in self.ranks.into_iter().enumerate() {
+            drop(buffer);
+            let path = if number == 0 { path.to_owned() } else { path.with_extension(format!("rank{number}.trace")) };
+            recorder.write(&path)?;
+        }
+        Ok(())
     }
 }
 
@@ -298,7 +338,7 @@ mod tests {
         changed.schedule.steps[7].span.1 += 1;
         assert!(!passes(&mut changed));
         let mut more = after(random(1, 40), 2, 1);
-        more.record_syncs(0);
+        more.record_syncs(0, 0);
         assert!(!passes(&mut more));
         assert!(!passes(&mut after(random(1, 40), 1, 0)), "nothing was recorded");
     }

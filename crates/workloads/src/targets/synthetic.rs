@@ -13,7 +13,7 @@ static PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "case",
         default: "two_stage",
-        doc: "Schedule: two_stage, kv_wait, host_wait, launch, sync, overlap, or random (drawn by the seed).",
+        doc: "Schedule: two_stage, kv_wait, host_wait, launch, sync, overlap, comm_wait, bubble, kv_half_hidden, graph, skew, straggler (both of two ranks), or random (drawn by the seed).",
     },
     Parameter { name: "operations", default: "40", doc: "Operations of case=random, 1 to 10000." },
 ];
