@@ -108,3 +108,38 @@ fn each_instant_of_overlapping_work_is_given_once() {
     let exclusive = |kind: &str| us(rows.iter().find(|row| row["kind"] == kind).expect("a row"), "exclusive_ns");
     assert_eq!(["compute", "kv", "copy", "idle"].map(exclusive), [50, 40, 0, 10].map(Some));
 }
+
+#[test]
+fn waiting_for_communication_is_told_apart() {
+    let rows = rows("comm_wait", "idle");
+    let found = columns(device(&rows, 0, Some(0)), ["idle", "kv_wait", "comm_wait", "dependency_wait", "launch"]);
+    assert_eq!(found, [40, 0, 30, 0, 10].map(Some));
+    assert_eq!(columns(device(&rows, 0, None), ["busy", "idle", "launch"]), [90, 10, 10].map(Some));
+}
+
+#[test]
+fn a_bubble_has_its_six_parts() {
+    let rows = rows("bubble", "bubble");
+    let parts = columns(&rows[0], ["span", "fill_drain", "imbalance", "transfer", "host", "dependency", "other"]);
+    assert_eq!(parts, [200, 40, 90, 28, 64, 20, 8].map(Some));
+    let ratio = rows[0]["bubble_ratio"].as_f64().expect("a ratio");
+    assert!((ratio - 250.0 / 400.0).abs() < 1e-12, "{ratio}");
+}
+
+#[test]
+fn half_of_a_kv_transfer_hides_behind_the_prefill() {
+    let found = rows("kv_half_hidden", "kv_transfer");
+    let all = found.iter().find(|row| row["request"].is_null()).expect("a row for all transfers");
+    assert_eq!(columns(all, ["total", "hidden", "exposed"]), [40, 20, 20].map(Some));
+    assert_eq!((all["bytes"].as_i64(), all["link_ratio"].as_f64()), (Some(400_000), Some(0.5)));
+    let idle = rows("kv_half_hidden", "idle");
+    let causes = columns(device(&idle, 1, None), ["idle", "kv_wait", "launch", "other"]);
+    assert_eq!(causes, [120, 40, 70, 10].map(Some));
+}
+
+#[test]
+fn the_gaps_of_a_graph_are_launched_gaps() {
+    let rows = rows("graph", "idle");
+    let causes = columns(device(&rows, 0, None), ["busy", "idle", "host_wait", "launch", "other"]);
+    assert_eq!(causes, [120, 60, 0, 50, 10].map(Some));
+}
