@@ -14,6 +14,16 @@ pub enum Error {
         /// What the system said; in the message, so that it is no source that a chain would print again.
         cause: io::Error,
     },
+    /// A file of rules could not be read, or is not of the format.
+    #[error("cannot use the rules of {}: {reason} (hint: {hint})", path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line where it is known.
+        reason: String,
+        /// What to try.
+        hint: &'static str,
+    },
     /// A window was asked for that no range of the trace is named after.
     #[error("no finished range of {run} is named {name:?} (hint: {hint})")]
     UnknownWindow {

@@ -19,6 +19,7 @@ struct Row {
     simulated: bool,
     work: Option<FixtureWork>,
     copy_kind: Option<&'static str>,
+    graph: (Option<i64>, Option<i64>),
     shape: Option<[[i64; 3]; 2]>,
 }
 
@@ -47,6 +48,10 @@ struct FixtureWork {
 pub(crate) struct Fixture {
     rows: Vec<Row>,
     calls: Vec<(&'static str, Span)>,
+    /// The interfaces of calls that are not of the runtime.
+    apis: std::collections::BTreeMap<usize, &'static str>,
+    /// The threads of calls that state one.
+    threads: std::collections::BTreeMap<usize, i64>,
     edges: Vec<(i64, i64, &'static str)>,
     ranges: Vec<(Option<&'static str>, &'static str, Span)>,
     queues: Vec<(i64, i64, &'static str)>,
@@ -145,6 +150,45 @@ impl Fixture {
         self.calls.push(("launch", span));
         self.edit(|row| row.call = Some(call));
         self
+    }
+
+    /// As [`Self::launched`] by a call of that name.
+    pub(crate) fn launched_by(mut self, name: &'static str, span: Span) -> Self {
+        let call = self.calls.len() as i64;
+        self.calls.push((name, span));
+        self.edit(|row| row.call = Some(call));
+        self
+    }
+
+    /// The last activity was launched by an earlier call, by its number.
+    pub(crate) fn launched_with(mut self, call: i64) -> Self {
+        self.edit(|row| row.call = Some(call));
+        self
+    }
+
+    /// The last activity is a node of a graph.
+    pub(crate) fn graph_node(mut self, graph: i64, node: i64) -> Self {
+        self.edit(|row| row.graph = (Some(graph), Some(node)));
+        self
+    }
+
+    /// A host call that launches nothing.
+    pub(crate) fn host_call(mut self, api: &'static str, name: &'static str, span: Span) -> Self {
+        self.apis.insert(self.calls.len(), api);
+        self.calls.push((name, span));
+        self
+    }
+
+    /// As [`Self::launched_by`] on a thread.
+    pub(crate) fn launched_on(mut self, thread: i64, name: &'static str, span: Span) -> Self {
+        self.threads.insert(self.calls.len(), thread);
+        self.launched_by(name, span)
+    }
+
+    /// A framework operator on a thread.
+    pub(crate) fn op_on(mut self, thread: i64, name: &'static str, span: Span) -> Self {
+        self.threads.insert(self.calls.len(), thread);
+        self.host_call("op", name, span)
     }
 
     pub(crate) fn sync_call(mut self, span: Span) -> Self {
@@ -254,6 +298,8 @@ impl Fixture {
             ints("end_ns", &|row| Some(row.span.1)),
             ints("call", &|row| row.call),
             ints("bytes", &|row| row.bytes),
+            ints("graph_id", &|row| row.graph.0),
+            ints("graph_node", &|row| row.graph.1),
             ints("src_device", &|row| row.ends.0),
             ints("dst_device", &|row| row.ends.1),
             bool_column("simulated", self.rows.iter().map(|row| Some(row.simulated))),
@@ -348,7 +394,8 @@ impl Fixture {
         let columns = vec![
             int_column("id", (0..calls.len()).map(|id| Some(id as i64))),
             int_column("process", calls.iter().map(|_| Some(1))),
-            text_column("api", calls.iter().map(|_| Some("runtime"))),
+            int_column("thread", (0..calls.len()).map(|at| self.threads.get(&at).copied())),
+            text_column("api", (0..calls.len()).map(|at| Some(self.apis.get(&at).copied().unwrap_or("runtime")))),
             text_column("name", calls.iter().map(|call| Some(call.0))),
             int_column("start_ns", calls.iter().map(|call| Some(call.1.0))),
             int_column("end_ns", calls.iter().map(|call| Some(call.1.1))),

@@ -44,11 +44,15 @@ impl Durations {
         let mut values: HashMap<OperationKind, Vec<i64>> = HashMap::new();
         for row in model.begun_in(&spans) {
             if let Some(kind) = operation_kind(row) {
-                values.entry(kind).or_default().push(row.span.1 - row.span.0);
+                values.entry(kind).or_default().push(length(row.span));
             }
         }
         Self(values.into_iter().filter_map(|(kind, values)| Some((kind, median_ns(&values)?))).collect())
     }
+}
+
+fn length(span: Span) -> i64 {
+    span.1.saturating_sub(span.0)
 }
 
 /// Kind of an operation, `None` for an activity that is none.
@@ -82,7 +86,7 @@ pub struct BlockIdeal {
 /// Each window with its ideal makespan.
 pub fn of_windows(model: &Model, windows: &[Span], durations: &Durations) -> Vec<BlockIdeal> {
     let ideal = |window: &Span| BlockIdeal {
-        span_ns: window.1 - window.0,
+        span_ns: length(*window),
         ideal_makespan_ns: makespan_ns(model, *window, durations),
     };
     windows.iter().map(ideal).collect()
@@ -116,7 +120,7 @@ pub fn operations(model: &Model, window: Span, durations: &Durations) -> Vec<Ope
         let known = |value: Option<i64>| value.unwrap_or(i64::MAX);
         operations.push(Operation {
             host: *hosts.entry((row.device, row.queue)).or_insert(next),
-            duration_ns: durations.0.get(kind).copied().unwrap_or(row.span.1 - row.span.0),
+            duration_ns: durations.0.get(kind).copied().unwrap_or(length(row.span)),
             order: [known(work.step), known(work.micro_batch), known(work.stage), row.id],
             inputs: inputs(model, *index, &places),
         });
@@ -150,14 +154,16 @@ pub fn schedule(operations: &[Operation]) -> Option<i64> {
     for at in (0..operations.len()).filter(|at| waiting[*at] == 0) {
         ready[operations[at].host].insert(key(at));
     }
-    let (mut busy, mut running, mut now) = (vec![false; hosts], BinaryHeap::new(), 0);
+    let (mut busy, mut running, mut now) = (vec![false; hosts], BinaryHeap::new(), 0_i64);
+    // Hosts that may start something: only those that became free or got a ready operation.
+    let mut due: Vec<usize> = (0..hosts).collect();
     loop {
-        for host in 0..hosts {
+        for host in due.drain(..) {
             if !busy[host]
                 && let Some((_, _, at)) = ready[host].pop_first()
             {
                 busy[host] = true;
-                running.push(Reverse((now + operations[at].duration_ns, at)));
+                running.push(Reverse((now.saturating_add(operations[at].duration_ns), at)));
             }
         }
         let Some(Reverse((end, _))) = running.peek().copied() else { return Some(now) };
@@ -165,10 +171,12 @@ pub fn schedule(operations: &[Operation]) -> Option<i64> {
         // All that ends at this instant ends before anything starts, so that the choice does not depend on their order.
         while let Some(Reverse((_, at))) = running.pop_if_due(now) {
             busy[operations[at].host] = false;
+            due.push(operations[at].host);
             for user in &users[at] {
                 waiting[*user] -= 1;
                 if waiting[*user] == 0 {
                     ready[operations[*user].host].insert(key(*user));
+                    due.push(operations[*user].host);
                 }
             }
         }
@@ -200,11 +208,11 @@ fn users(operations: &[Operation]) -> Vec<Vec<usize>> {
 fn remaining_paths(operations: &[Operation], users: &[Vec<usize>]) -> Option<Vec<i64>> {
     let mut open: Vec<usize> = users.iter().map(Vec::len).collect();
     let mut ends: Vec<usize> = (0..operations.len()).filter(|at| open[*at] == 0).collect();
-    let (mut paths, mut done) = (vec![0; operations.len()], 0);
+    let (mut paths, mut done) = (vec![0_i64; operations.len()], 0);
     while let Some(at) = ends.pop() {
         done += 1;
-        let longest = users[at].iter().map(|user| paths[*user]).max().unwrap_or(0);
-        paths[at] = operations[at].duration_ns + longest;
+        let longest: i64 = users[at].iter().map(|user| paths[*user]).max().unwrap_or(0);
+        paths[at] = longest.saturating_add(operations[at].duration_ns);
         for input in &operations[at].inputs {
             open[*input] -= 1;
             if open[*input] == 0 {
@@ -295,7 +303,46 @@ mod tests {
         assert_eq!(makespan_ns(&model, (0, 60), &Durations::measure(&model)), None);
     }
 
+    /// The schedule, one instant after the other.
+    fn by_instant(operations: &[Operation]) -> i64 {
+        let paths = remaining_paths(operations, &users(operations)).unwrap();
+        let mut ends: Vec<Option<i64>> = vec![None; operations.len()];
+        for now in 0.. {
+            let done = |ends: &[Option<i64>], at: usize| ends[at].is_some_and(|end| end <= now);
+            if (0..operations.len()).all(|at| done(&ends, at)) {
+                return now;
+            }
+            let ready: Vec<usize> = (0..operations.len())
+                .filter(|at| ends[*at].is_none() && operations[*at].inputs.iter().all(|input| done(&ends, *input)))
+                .collect();
+            for host in 0..3 {
+                let is_busy = (0..operations.len())
+                    .any(|at| operations[at].host == host && ends[at].is_some_and(|end| end > now));
+                let mine = ready.iter().filter(|at| operations[**at].host == host && !is_busy);
+                if let Some(at) = mine.min_by_key(|at| (Reverse(paths[**at]), operations[**at].order, **at)) {
+                    ends[*at] = Some(now + operations[*at].duration_ns);
+                }
+            }
+        }
+        0
+    }
+
     proptest! {
+        #[test]
+        fn the_schedule_is_that_of_playing_it_by_the_nanosecond(
+            raw in prop::collection::vec((0..3_usize, 1..9_i64, prop::collection::vec(0..20_usize, 0..3)), 1..20),
+        ) {
+            let inputs = |at: usize, all: &[usize]| {
+                all.iter().copied().filter(|input| *input < at).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+            };
+            let operations: Vec<Operation> = raw
+                .iter()
+                .enumerate()
+                .map(|(at, (host, duration, all))| operation(*host, *duration, at as i64 % 3, &inputs(at, all)))
+                .collect();
+            prop_assert_eq!(schedule(&operations), Some(by_instant(&operations)));
+        }
+
         #[test]
         fn a_schedule_lies_between_its_bounds(
             raw in prop::collection::vec((0..3_usize, 0..20_i64, prop::collection::vec(0..20_usize, 0..3)), 1..20),

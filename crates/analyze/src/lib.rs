@@ -3,6 +3,8 @@
 //! Metrics are a plain list ([`metrics::METRICS`]). A metric is a pure function from tables to a result table; [`analyze`] runs them on an artifact and [`write()`] stores what they returned.
 
 pub mod classes;
+mod clock;
+mod collectives;
 pub mod comparison;
 mod error;
 #[cfg(test)]
@@ -12,6 +14,7 @@ mod index;
 pub mod losses;
 pub mod metrics;
 pub mod model;
+mod path;
 pub mod phases;
 mod roofline;
 pub mod statistics;
@@ -19,11 +22,13 @@ mod steps;
 pub mod windows;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use polars::prelude::DataFrame;
 use proftool_trace::Artifact;
 use proftool_trace::frame::{self, Tables};
 
+pub use classes::Rules;
 pub use error::Error;
 pub use metrics::{Against, Input, METRICS, Metric};
 pub use proftool_timeline::operators;
@@ -51,6 +56,10 @@ pub struct Options {
     pub window: Window,
     /// The roofs that bounds use.
     pub against: Against,
+    /// Rules that classify activities; the built-in ones without.
+    pub rules: Option<Arc<Rules>>,
+    /// Kernels (a name in which `*` stands for any text) whose absence the critical path is asked about.
+    pub free: Option<String>,
 }
 
 /// Reads an artifact's tables and computes those metrics.
@@ -61,7 +70,7 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Opt
     let tables = Tables::read(artifact)?;
     let run = artifact.run();
     let input = Input::new(&run, &artifact.manifest.target.name, &tables, options.window.clone());
-    let input = input.with_against(options.against).with_manifest(&artifact.manifest);
+    let input = input.with_against(options.against).with_manifest(&artifact.manifest).with_rules(options.rules.clone()).with_free(options.free.clone());
     selection.iter().map(|metric| Ok((*metric, (metric.compute)(&input)?))).collect()
 }
 

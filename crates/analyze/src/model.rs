@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, StringChunked};
 use proftool_trace::frame::{self, Tables};
 use proftool_trace::tables;
+use serde::Deserialize;
 
 use crate::Error;
-use crate::classes::{Class, Facts, KV_RANGES, Kind, SYNC_CALLS, classify, contains_any};
+use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
 use crate::index::Index;
 use crate::operators::{Span, contains, union};
 
@@ -59,8 +60,8 @@ pub struct Activity {
     pub kind: Kind,
     /// What its time is spent on.
     pub class: Class,
-    /// Whether a rule of [`crate::classes`] gave the class; otherwise it is a kernel taken for compute.
-    pub ruled: bool,
+    /// The rule that gave the class, by its place (its name: [`Model::rule`]); without one it is a kernel taken for compute.
+    pub rule: Option<u32>,
     /// Number of its name.
     pub name: u32,
     /// Start and end.
@@ -118,7 +119,8 @@ pub struct Work {
 }
 
 /// Direction of a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
 pub enum CopyKind {
     /// Host to device.
     H2d,
@@ -357,26 +359,38 @@ pub struct Model {
     pub names: Names,
     /// Whether the pass has rows in `dependencies`.
     pub has_dependencies: bool,
+    /// The names of the rules that [`Activity::rule`] numbers.
+    pub rules: Vec<String>,
     /// The devices of the activities, sorted.
     worked: Vec<DeviceKey>,
     edges: Vec<(u32, u32, Edge)>,
     edge_kinds: Vec<Edge>,
-    targets: HashMap<u32, Target>,
+    /// By the index of the call, in its order.
+    targets: Vec<(u32, Target)>,
     syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
 }
 
 impl Model {
-    /// Reads the first pass that has activities (or else devices).
+    /// Reads the first pass that has activities (or else devices), classified by the built-in rules.
     ///
     /// # Errors
     /// When a frame does not have the columns of its table.
     pub fn read(tables: &Tables) -> Result<Self, Error> {
+        Self::read_with(tables, Rules::built_in())
+    }
+
+    /// As [`Model::read`], classified by those rules.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_with(tables: &Tables, rules: &Rules) -> Result<Self, Error> {
         let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
         model.read_devices(tables)?;
         model.read_queues(tables)?;
         let call_ids = model.read_calls(tables)?;
         model.read_ranges(tables)?;
         model.read_activities(tables, &call_ids)?;
+        model.classify(rules);
         if [&tables::WORK, &tables::DEPENDENCIES].iter().any(|table| tables.get(table).height() > 0) {
             let ids = Index::of(model.activities.iter().map(|row| (row.device.0, row.id)));
             model.read_work(tables, &ids)?;
@@ -442,7 +456,8 @@ impl Model {
 
     /// What a host call (by its index) concerns.
     pub fn target(&self, call: usize) -> Target {
-        self.targets.get(&(call as u32)).copied().unwrap_or_default()
+        let found = self.targets.binary_search_by_key(&(call as u32), |(call, _)| *call);
+        found.map_or_else(|_| Target::default(), |at| self.targets[at].1)
     }
 
     /// Whether a dependency of that kind exists.
@@ -453,6 +468,11 @@ impl Model {
     /// When host synchronisation calls of a process were open.
     pub fn open_syncs(&self, rank: i64, process: Option<i64>) -> &[Span] {
         self.syncs.get(&(rank, process)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The name of the rule that gave an activity its class; `None` for a kernel taken for compute.
+    pub fn rule(&self, row: &Activity) -> Option<&str> {
+        self.rules.get(row.rule? as usize).map(String::as_str)
     }
 
     /// The phase of an activity.
@@ -492,15 +512,15 @@ impl Model {
         let events = rows.optional_ints("target_event")?;
         let names = rows.names("name", &mut self.names)?;
         let apis = rows.parsed("api", &Api::ALL)?;
-        let syncs: HashMap<u32, bool> =
-            names.iter().flatten().map(|name| (*name, contains_any(self.names.text(*name), SYNC_CALLS))).collect();
+        let syncs: Vec<bool> = self.names.texts.iter().map(|text| contains_any(text, SYNC_CALLS)).collect();
+        self.calls.reserve(ids.len());
         for at in 0..ids.len() {
-            let sync = names[at].is_some_and(|name| syncs[&name]);
+            let sync = names[at].is_some_and(|name| syncs[name as usize]);
             // A clock that stepped back would make a negative length.
             let span = (starts[at], ends[at].max(starts[at]));
             let target = Target { device: devices[at], queue: queues[at], event: events[at] };
             if target != Target::default() {
-                self.targets.insert(at as u32, target);
+                self.targets.push((at as u32, target));
             }
             self.calls.push(Call {
                 id: ids[at],
@@ -569,7 +589,7 @@ impl Model {
                 process: processes[at],
                 kind,
                 class: Class::Compute,
-                ruled: false,
+                rule: None,
                 name: names[at].unwrap_or_default(),
                 // A clock that stepped back would make a negative length, which no union may see.
                 span: (starts[at], ends[at].max(starts[at])),
@@ -588,13 +608,12 @@ impl Model {
         }
         self.activities.sort_by_key(|row| (row.device, row.span.0, row.id));
         self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
-        self.classify();
         Ok(())
     }
 
-    /// Gives each activity its class. The answer is kept for each (kind, name, queue), of which there are few.
-    fn classify(&mut self) {
-        let kv_ranges = self.kv_ranges();
+    /// Gives each activity its class. The answer is kept for each set of [`Facts`], of which there are few.
+    fn classify(&mut self, rules: &Rules) {
+        let lists = self.range_lists(rules);
         let roles: HashMap<(DeviceKey, i64), &str> = self
             .queues
             .iter()
@@ -602,26 +621,34 @@ impl Model {
             .collect();
         let mut known = HashMap::new();
         for row in &mut self.activities {
-            let role = row.queue.and_then(|queue| roles.get(&(row.device, queue)).copied());
-            let in_kv_range = row.call.is_some_and(|call| {
-                let call = &self.calls[call as usize];
-                let thread = (call.rank, call.process, call.thread);
-                kv_ranges.get(&thread).is_some_and(|set| contains(set, call.span.0))
+            let role =
+                row.queue.filter(|_| !roles.is_empty()).and_then(|queue| roles.get(&(row.device, queue)).copied());
+            let call = row.call.filter(|_| !lists.is_empty()).map(|call| &self.calls[call as usize]);
+            let launched_in = call.map_or(0, |call| lists_at(&lists, call));
+            let (kind, copy_kind) = (row.kind, row.copy_kind);
+            row.rule = *known.entry((kind, row.name, role, copy_kind, launched_in)).or_insert_with(|| {
+                rules.find(&Facts { kind, name: self.names.text(row.name), role, copy_kind, launched_in })
             });
-            let class = *known.entry((row.kind, row.name, role, in_kv_range)).or_insert_with(|| {
-                classify(&Facts { kind: row.kind, name: self.names.text(row.name), role, in_kv_range })
-            });
-            row.ruled = class.is_some();
-            row.class = class.unwrap_or(Class::Compute);
+            row.class = row.rule.map_or(Class::Compute, |rule| rules.class(rule));
         }
+        self.rules = rules.names();
     }
 
-    fn kv_ranges(&self) -> HashMap<(i64, Option<i64>, Option<i64>), Vec<Span>> {
-        let mut spans: HashMap<_, Vec<Span>> = HashMap::new();
-        for range in self.ranges.iter().filter(|range| contains_any(self.names.text(range.name), KV_RANGES)) {
-            spans.entry((range.rank, range.process, range.thread)).or_default().push(range.span);
+    /// When ranges of each list of [`Rules::lists_of`] were open on each host thread.
+    fn range_lists(&self, rules: &Rules) -> RangeLists {
+        let mut bits: HashMap<u32, u64> = HashMap::new();
+        let mut spans: HashMap<Thread, HashMap<u64, Vec<Span>>> = HashMap::new();
+        // What a profiler drew on a device says nothing of a host thread.
+        for range in self.ranges.iter().filter(|range| range.place.is_none()) {
+            let bits = *bits.entry(range.name).or_insert_with(|| rules.lists_of(self.names.text(range.name)));
+            if bits != 0 {
+                let thread = spans.entry((range.rank, range.process, range.thread)).or_default();
+                thread.entry(bits).or_default().push(range.span);
+            }
         }
-        spans.into_iter().map(|(thread, spans)| (thread, union(&spans))).collect()
+        let unions =
+            |spans: HashMap<u64, Vec<Span>>| spans.into_iter().map(|(bits, spans)| (bits, union(&spans))).collect();
+        spans.into_iter().map(|(thread, spans)| (thread, unions(spans))).collect()
     }
 
     fn read_work(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
@@ -673,11 +700,24 @@ impl Model {
     }
 }
 
+/// A host thread: rank, process and thread.
+type Thread = (i64, Option<i64>, Option<i64>);
+
+/// By thread, what [`Rules::lists_of`] says of the ranges and when they were open.
+type RangeLists = HashMap<Thread, Vec<(u64, Vec<Span>)>>;
+
+/// The lists of which a range was open when a call began.
+fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
+    let sets = lists.get(&(call.rank, call.process, call.thread)).map_or(&[][..], Vec::as_slice);
+    let open = sets.iter().filter(|(_, set)| contains(set, call.span.0));
+    open.fold(0, |bits, (more, _)| bits | more)
+}
+
 /// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
 const DEVICE_DOMAIN: &str = "gpu";
 
 /// Payload of a range on a device.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Payload {
     device: Option<i64>,
     queue: Option<i64>,
@@ -716,8 +756,7 @@ impl<'a> Rows<'a> {
     }
 
     pub(crate) fn of_pass(frame: &'a DataFrame, pass: &str) -> Result<Self, Error> {
-        let passes = text_values(frame, "pass")?;
-        let keep: Vec<bool> = passes.iter().map(|name| name == Some(pass)).collect();
+        let keep = each(text_values(frame, "pass")?, |name| name == Some(pass));
         let all = keep.iter().all(|keep| *keep);
         Ok(Self { frame, keep: (!all).then_some(keep) })
     }
@@ -756,7 +795,7 @@ impl<'a> Rows<'a> {
         if column.null_count() == column.len() {
             return Ok(self.kept(std::iter::repeat_n(None, column.len())));
         }
-        Ok(self.kept(column.iter().map(|text| parse(all, text?))))
+        Ok(self.kept(each(column, |text| parse(all, text?)).into_iter()))
     }
 
     fn bools(&self, name: &str) -> Result<Vec<bool>, Error> {
@@ -782,11 +821,38 @@ impl<'a> Rows<'a> {
 
     fn names(&self, name: &str, names: &mut Names) -> Result<Vec<Option<u32>>, Error> {
         let column = text_values(self.frame, name)?;
-        Ok(self.kept(column.iter()).into_iter().map(|text| text.map(|text| names.intern(text))).collect())
+        Ok(self.kept(each(column, |text| text.map(|text| names.intern(text))).into_iter()))
     }
 }
 
-fn text_values<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a polars::prelude::StringChunked, Error> {
+/// Places of [`each`]; a power of two.
+const PLACES: usize = 256;
+
+/// What each text of a column stands for. Equal texts mostly stand in one place of the column's memory, to which its rows
+/// point; the answer for a pointer is kept, so that most rows need neither the text nor a hash of it.
+fn each<T: Copy>(column: &StringChunked, mut value: impl FnMut(Option<&str>) -> T) -> Vec<T> {
+    let mut values = Vec::with_capacity(column.len());
+    let (none, has_nulls) = (value(None), column.null_count() > 0);
+    for chunk in column.downcast_iter() {
+        let mut known: Vec<Option<(u128, T)>> = vec![None; PLACES];
+        for (at, view) in chunk.views().iter().enumerate() {
+            if has_nulls && chunk.get(at).is_none() {
+                values.push(none);
+                continue;
+            }
+            let bits = view.as_u128();
+            let mixed = ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let place = &mut known[(mixed >> 56) as usize % PLACES];
+            let answer = place.filter(|(other, _)| *other == bits).map(|(_, answer)| answer);
+            let answer = answer.unwrap_or_else(|| value(Some(chunk.value(at))));
+            *place = Some((bits, answer));
+            values.push(answer);
+        }
+    }
+    values
+}
+
+fn text_values<'a>(frame: &'a DataFrame, name: &str) -> Result<&'a StringChunked, Error> {
     frame.column(name).and_then(|column| column.str()).map_err(|error| unreadable(&error))
 }
 

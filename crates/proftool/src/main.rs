@@ -12,6 +12,7 @@ mod names;
 mod output;
 mod progress;
 mod roofline;
+mod rules;
 mod tty;
 
 use std::process::ExitCode;

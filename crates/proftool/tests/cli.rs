@@ -8,5 +8,6 @@ mod cli {
     pub(crate) mod interrupted;
     pub(crate) mod known_answers;
     pub(crate) mod roofline;
+    pub(crate) mod rules;
     pub(crate) mod support;
 }

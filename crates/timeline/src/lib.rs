@@ -3,6 +3,9 @@
 
 pub mod clock;
 pub mod graph;
+pub mod levels;
+pub mod measure;
 pub mod nesting;
 pub mod operators;
 pub mod steady;
+pub mod summary;

@@ -4,6 +4,7 @@
 //! [`METRICS`].
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use polars::prelude::DataFrame;
 use proftool_trace::Manifest;
@@ -11,6 +12,7 @@ use proftool_trace::frame::{Tables, bool_column, build, float_column, int_column
 use proftool_trace::table::{Column, Table, int, text};
 
 use crate::Error;
+use crate::classes::Rules;
 use crate::model::{DeviceKey, Model};
 use crate::roofline::Engine;
 use crate::roofline::family::{Family, families};
@@ -19,11 +21,26 @@ use crate::windows::{self, Scope, Window, WindowSet};
 pub use crate::roofline::Against;
 
 pub mod bubble;
+pub mod bubble_iteration;
+pub mod calls;
+pub mod classes;
+pub mod collective_sizes;
+pub mod collectives;
+pub mod copies;
+pub mod critical_operations;
+pub mod critical_path;
+pub mod gaps;
+pub mod graph_launches;
 pub mod idle;
+pub mod kernel_durations;
 pub mod kernels;
 pub mod kv_transfer;
+pub mod launch;
 pub mod overlap;
 pub mod phases;
+pub mod queue_depth;
+pub mod ranges;
+pub mod ranks;
 pub mod roofline;
 pub mod roofline_energy;
 pub mod roofline_flop;
@@ -34,6 +51,7 @@ pub mod roofline_operator;
 pub mod roofline_sampled;
 pub mod roofline_unplaced;
 pub mod roofs;
+pub mod steps;
 pub mod triage;
 pub mod waterfall;
 
@@ -52,6 +70,10 @@ pub struct Input<'a> {
     pub against: Against,
     /// What the artifact states about its passes: session starts, clocks; `None` for bare tables.
     pub manifest: Option<&'a Manifest>,
+    /// Rules that classify activities; the built-in ones without.
+    pub rules: Option<Arc<Rules>>,
+    /// Kernels (a name in which `*` stands for any text) whose absence the critical path is asked about.
+    pub free: Option<String>,
     model: OnceCell<Model>,
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
@@ -61,8 +83,8 @@ impl<'a> Input<'a> {
     /// An input; the tables are viewed when the first metric asks.
     pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
         let (model, engine, families) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let (against, manifest) = (Against::default(), None);
-        Self { run, target, tables, window, against, manifest, model, engine, families }
+        let (against, manifest, rules, free) = (Against::default(), None, None, None);
+        Self { run, target, tables, window, against, manifest, rules, free, model, engine, families }
     }
 
     /// The input with bounds against those roofs.
@@ -75,6 +97,18 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn with_manifest(self, manifest: &'a Manifest) -> Self {
         Self { manifest: Some(manifest), ..self }
+    }
+
+    /// The input that asks for the absence of kernels.
+    #[must_use]
+    pub fn with_free(self, free: Option<String>) -> Self {
+        Self { free, ..self }
+    }
+
+    /// The input with other rules than the built-in ones.
+    #[must_use]
+    pub fn with_rules(self, rules: Option<Arc<Rules>>) -> Self {
+        Self { rules, ..self }
     }
 
     /// Every launch with its counts and bounds, placed once.
@@ -103,7 +137,7 @@ impl<'a> Input<'a> {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = Model::read(self.tables)?;
+        let model = Model::read_with(self.tables, self.rules.as_deref().unwrap_or(Rules::built_in()))?;
         Ok(self.model.get_or_init(|| model))
     }
 
@@ -153,11 +187,26 @@ pub struct Metric {
 /// Every metric, in the order of the alphabet.
 pub const METRICS: &[Metric] = &[
     bubble::METRIC,
+    bubble_iteration::METRIC,
+    calls::METRIC,
+    classes::METRIC,
+    collective_sizes::METRIC,
+    collectives::METRIC,
+    copies::METRIC,
+    critical_operations::METRIC,
+    critical_path::METRIC,
+    gaps::METRIC,
+    graph_launches::METRIC,
     idle::METRIC,
+    kernel_durations::METRIC,
     kernels::METRIC,
     kv_transfer::METRIC,
+    launch::METRIC,
     overlap::METRIC,
     phases::METRIC,
+    queue_depth::METRIC,
+    ranges::METRIC,
+    ranks::METRIC,
     roofline::METRIC,
     roofline_energy::METRIC,
     roofline_flop::METRIC,
@@ -168,6 +217,7 @@ pub const METRICS: &[Metric] = &[
     roofline_sampled::METRIC,
     roofline_unplaced::METRIC,
     roofs::METRIC,
+    steps::METRIC,
     triage::METRIC,
     waterfall::METRIC,
 ];

@@ -6,6 +6,7 @@
 //! several threads of a rank draw steps, a device has those of the thread that launched most of its work.
 
 pub(crate) mod batch;
+pub(crate) mod series;
 pub(crate) mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
@@ -85,6 +86,11 @@ impl Steps {
     /// The steps of a device in the order of time, disjoint; empty where it has none.
     pub(crate) fn of_device(&self, device: DeviceKey) -> &[Step] {
         self.of.get(&device).map_or(&[], |lane| &self.lanes[*lane].steps)
+    }
+
+    /// How the steps of a device are told.
+    pub(crate) fn style(&self, device: DeviceKey) -> Option<Style> {
+        self.of.get(&device).map(|lane| self.lanes[*lane].style)
     }
 }
 

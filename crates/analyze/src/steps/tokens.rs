@@ -83,7 +83,7 @@ impl Log {
 }
 
 /// A row of `steps`; `None` where it held nothing.
-fn logged(prompts: Option<i64>, decoding: Option<i64>, kv_tokens: Option<i64>) -> Option<Batch> {
+pub(super) fn logged(prompts: Option<i64>, decoding: Option<i64>, kv_tokens: Option<i64>) -> Option<Batch> {
     let count = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
     let (prompts, decoding) = (count(prompts), count(decoding).filter(|count| *count > 0));
     let phase = match (prompts.is_some_and(|tokens| tokens > 0), decoding.is_some()) {

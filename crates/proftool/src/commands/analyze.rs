@@ -1,24 +1,27 @@
 //! `proftool analyze`: any or all metrics of an artifact.
 
 use polars::prelude::DataFrame;
-use proftool_analyze::Options;
 use proftool_analyze::metrics::{METRICS, Metric};
 use proftool_analyze::windows::Window;
+use proftool_analyze::{Computed, Options};
 use proftool_trace::Artifact;
 
 use crate::artifacts::Source;
 use crate::failure::{Failure, Outcome};
 use crate::names;
 use crate::output::{self, Format};
+use crate::rules::RulesFile;
 
 /// Compute metrics: where the device waits, what overlaps, the pipeline bubble, the roofline, the KV transfer.
 ///
-/// Results are printed; those of the default window are also kept in the artifact's `metrics/` folder as Parquet.
+/// Results are printed; those of the default window and the built-in rules are also kept in the artifact's `metrics/`
+/// folder as Parquet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool analyze --artifacts artifacts
   proftool analyze --artifacts artifacts --metric idle --metric bubble
   proftool analyze --artifacts artifacts --metric bubble --window each --format json
+  proftool analyze --artifacts artifacts --metric classes --rules my-kernels.toml
   proftool list metrics")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -29,6 +32,8 @@ pub(crate) struct Args {
     /// The window: the name of a range, or `each` for one result a window instead of their sum
     #[arg(long, value_name = "NAME|each")]
     window: Option<String>,
+    #[command(flatten)]
+    rules: RulesFile,
     /// Every column in the readable formats too
     #[arg(long)]
     wide: bool,
@@ -47,8 +52,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         )));
     }
     let window = Window::parse(args.window.as_deref());
+    let rules = args.rules.read()?;
     let runs = args.source.find()?;
-    let results = compute(&runs, &metrics, &Options { window, ..Options::default() })?;
+    let results = compute(&runs, &metrics, &Options { window, rules, ..Options::default() })?;
     let shown: Vec<_> = results
         .iter()
         .map(|(metric, frame)| (metric.name, frame.clone(), (!args.wide).then(|| columns(metric.name)).flatten()))
@@ -58,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 /// Computes metrics over several runs: one frame a metric, the runs' rows one after the other. Results of the default
-/// window are also kept in each artifact, where it can be written.
+/// options are also kept in each artifact, where it can be written.
 ///
 /// # Errors
 /// When an artifact cannot be read.
@@ -70,11 +76,8 @@ pub(crate) fn compute(
     let mut all: Vec<(&'static Metric, DataFrame)> = Vec::new();
     for run in runs {
         let results = proftool_analyze::analyze(run, metrics, options)?;
-        if *options == Options::default()
-            && let Err(error) = proftool_analyze::write(run, &results)
-        {
-            // An artifact on a read-only disk can still be looked at.
-            crate::tty::say(&format!("warning: the results were not kept in the artifact: {error}"));
+        if *options == Options::default() {
+            keep(run, &results);
         }
         for (metric, frame) in results {
             match all.iter_mut().find(|(known, _)| known.name == metric.name) {
@@ -86,6 +89,14 @@ pub(crate) fn compute(
         }
     }
     Ok(all)
+}
+
+/// Keeps results in the artifact.
+pub(crate) fn keep(run: &Artifact, results: &[Computed]) {
+    if let Err(error) = proftool_analyze::write(run, results) {
+        // An artifact on a read-only disk can still be looked at.
+        crate::tty::say(&format!("warning: the results were not kept in the artifact: {error}"));
+    }
 }
 
 /// The metrics of these names, each once; all of them without a name.
@@ -115,6 +126,64 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "launch_ns",
             "other_ns",
         ],
+        "classes" => &[
+            "target",
+            "device",
+            "window",
+            "class",
+            "rule",
+            "activities",
+            "total_ns",
+            "union_ns",
+            "time_ratio",
+            "names",
+            "largest_name",
+        ],
+        "gaps" => &[
+            "target",
+            "device",
+            "queue",
+            "place",
+            "start_ns",
+            "length_ns",
+            "cumulative_ratio",
+            "cause",
+            "previous",
+            "next",
+            "call",
+            "call_ns",
+            "range",
+        ],
+        "critical_path" => &[
+            "target",
+            "scope",
+            "device",
+            "window",
+            "segment",
+            "name",
+            "on_path_ns",
+            "on_path_ratio",
+            "segments",
+            "launches",
+            "free_saved_ns",
+            "slack_ns",
+            "coverage_ratio",
+        ],
+        "critical_operations" => &[
+            "target",
+            "device",
+            "queue",
+            "window",
+            "kind",
+            "id",
+            "name",
+            "start_ns",
+            "on_path_ns",
+            "lag_ns",
+            "on_path_ratio",
+            "bound_by",
+            "input_name",
+        ],
         "overlap" => &[
             "target",
             "device",
@@ -130,6 +199,7 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "target",
             "window",
             "host_count",
+            "stages",
             "micro_batches",
             "span_ns",
             "bubble_ratio",
@@ -140,6 +210,24 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "dependency_ratio",
             "other_ratio",
             "ideal_makespan_ns",
+            "steady_bubble_ratio",
+        ],
+        "bubble_iteration" => &[
+            "target",
+            "window",
+            "iteration",
+            "name",
+            "state",
+            "span_ns",
+            "host_count",
+            "micro_batches",
+            "bubble_ratio",
+            "fill_drain_ns",
+            "imbalance_ns",
+            "transfer_ns",
+            "host_ns",
+            "dependency_ns",
+            "other_ns",
         ],
         "roofline" => &[
             "target",
@@ -219,6 +307,34 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "idle_ns",
             "above_roof_ns",
         ],
+        "ranges" => &[
+            "target",
+            "path",
+            "instances",
+            "total_ns",
+            "projected_ns",
+            "busy_ns",
+            "idle_ratio",
+            "operations",
+            "exclusive_operations",
+            "exclusive_busy_ns",
+            "unprojected",
+        ],
+        "steps" => &[
+            "target",
+            "device",
+            "step",
+            "name",
+            "phase",
+            "state",
+            "span_ns",
+            "gap_ns",
+            "busy_ns",
+            "idle_ratio",
+            "exposed_comm_ns",
+            "kernels",
+            "tokens",
+        ],
         "phases" => &[
             "target",
             "device",
@@ -238,17 +354,145 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
         "kernels" => {
             &["target", "device", "name", "launches", "total_ns", "median_ns", "min_ns", "max_ns", "time_ratio"]
         }
+        "launch" => &[
+            "target",
+            "device",
+            "name",
+            "launches",
+            "coverage_ratio",
+            "api_median_ns",
+            "api_p99_ns",
+            "queue_delay_median_ns",
+            "latency_median_ns",
+            "idle_ns",
+            "launch_bound_ns",
+            "launch_bound_ratio",
+            "reason",
+        ],
+        "graph_launches" => &[
+            "target",
+            "device",
+            "graph",
+            "launches",
+            "nodes_median",
+            "api_median_ns",
+            "api_per_node_ns",
+            "span_ns",
+            "busy_ns",
+            "gap_ns",
+            "between_ns",
+            "between_idle_ns",
+            "reliable",
+        ],
+        "kernel_durations" => {
+            &["target", "device", "window", "kind", "from_ns", "to_ns", "kernels", "total_ns", "kernels_ratio", "time_ratio"]
+        }
+        "calls" => &[
+            "target",
+            "rank",
+            "api",
+            "name",
+            "calls",
+            "total_ns",
+            "median_ns",
+            "min_ns",
+            "max_ns",
+            "time_ratio",
+            "device_idle_ns",
+        ],
+        "queue_depth" => &[
+            "target",
+            "device",
+            "queue",
+            "bin",
+            "span_ns",
+            "launches",
+            "coverage_ratio",
+            "max_depth",
+            "mean_depth",
+            "p95_depth",
+            "full_ns",
+            "empty_ns",
+            "starved_ns",
+        ],
+        "copies" => &[
+            "target",
+            "device",
+            "window",
+            "copy_kind",
+            "src_memory",
+            "dst_memory",
+            "copies",
+            "bytes",
+            "union_ns",
+            "exposed_ns",
+            "bytes_per_s",
+            "median_bytes_per_s",
+            "roof_ratio",
+            "finding",
+        ],
         "kv_transfer" => &[
             "target",
             "request",
             "window",
+            "source",
             "bytes",
             "total_ns",
             "hidden_ns",
             "exposed_ns",
+            "sender_hidden_ns",
+            "exposed_ttft_ns",
+            "decode_stall_ns",
             "bytes_per_s",
             "link_ratio",
             "interference_ratio",
+        ],
+        "collective_sizes" => &[
+            "target",
+            "window",
+            "operation",
+            "group",
+            "group_size",
+            "from_bytes",
+            "to_bytes",
+            "collectives",
+            "complete",
+            "duration_ns",
+            "transfer_ns",
+            "bus_bytes_per_s",
+            "link_ratio",
+        ],
+        "collectives" => &[
+            "target",
+            "window",
+            "group",
+            "sequence",
+            "operation",
+            "bytes",
+            "participants",
+            "match",
+            "start_skew_ns",
+            "end_skew_ns",
+            "last_rank",
+            "last_device",
+            "wait_ns",
+            "transfer_ns",
+        ],
+        "ranks" => &[
+            "target",
+            "rank",
+            "device",
+            "window",
+            "clock",
+            "offset_ns",
+            "refined_ns",
+            "residual_ns",
+            "comm_ns",
+            "wait_ns",
+            "coverage_ratio",
+            "last_ratio",
+            "late_ns",
+            "step_ns",
         ],
         _ => return None,
     })

@@ -1,9 +1,10 @@
 //! `proftool report`: markdown, SVG and HTML of one run or a pair.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proftool_analyze::comparison::{self, Side};
-use proftool_analyze::{Input, METRICS, Window, losses};
+use proftool_analyze::{Input, METRICS, Rules, Window, losses};
 use proftool_report::{Options, Rendered};
 use proftool_trace::Artifact;
 use proftool_trace::frame::{self, Tables};
@@ -11,6 +12,7 @@ use proftool_trace::frame::{self, Tables};
 use crate::artifacts::{self, Source};
 use crate::commands::analyze;
 use crate::failure::{Failure, Outcome};
+use crate::rules::RulesFile;
 use crate::tty;
 
 /// Write the report of each run or pair: `report.md` with its pictures.
@@ -35,13 +37,16 @@ pub(crate) struct Output {
     /// Also one self-contained HTML page
     #[arg(long)]
     pub html: bool,
+    #[command(flatten)]
+    pub rules: RulesFile,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
     artifacts::check_writable(&args.output.reports)?;
+    let rules = args.output.rules.read()?;
     let runs = args.source.find()?;
     for group in groups(runs) {
-        let rendered = render(&group, &args.output)?;
+        let rendered = render(&group, &args.output, rules.as_ref())?;
         tty::print(&format!("{}\n", rendered.markdown.display()))?;
     }
     Ok(0)
@@ -51,22 +56,32 @@ pub(crate) fn run(args: &Args) -> Outcome {
 ///
 /// # Errors
 /// When an artifact cannot be read or the report not be written.
-pub(crate) fn render(group: &[Artifact], output: &Output) -> Result<Rendered, Failure> {
-    analyze::compute(group, &METRICS.iter().collect::<Vec<_>>(), &proftool_analyze::Options::default())?;
+pub(crate) fn render(group: &[Artifact], output: &Output, rules: Option<&Arc<Rules>>) -> Result<Rendered, Failure> {
+    let metrics: Vec<_> = METRICS.iter().collect();
+    let options = proftool_analyze::Options { rules: rules.cloned(), ..proftool_analyze::Options::default() };
+    for run in group {
+        // A report is made from what the artifact holds.
+        analyze::keep(run, &proftool_analyze::analyze(run, &metrics, &options)?);
+    }
+    if rules.is_some() {
+        tty::say(
+            "note: the artifact now holds results by these rules (hint: `proftool analyze` puts the built-in ones back)",
+        );
+    }
     if let [baseline, optimized] = group {
-        compare(baseline, optimized)?;
+        compare(baseline, optimized, rules)?;
     }
     let folder = output.reports.join(name(group));
     Ok(proftool_report::render(group, &folder, &Options { html: output.html })?)
 }
 
 /// Compares a pair and writes `comparison` and `losses` beside the optimized run's metrics.
-fn compare(baseline: &Artifact, optimized: &Artifact) -> Result<(), Failure> {
+fn compare(baseline: &Artifact, optimized: &Artifact, rules: Option<&Arc<Rules>>) -> Result<(), Failure> {
     let tables = [Tables::read(baseline)?, Tables::read(optimized)?];
     let names = [baseline.run(), optimized.run()];
     let inputs = [
-        Input::new(&names[0], &baseline.manifest.target.name, &tables[0], Window::Default),
-        Input::new(&names[1], &optimized.manifest.target.name, &tables[1], Window::Default),
+        Input::new(&names[0], &baseline.manifest.target.name, &tables[0], Window::Default).with_rules(rules.cloned()),
+        Input::new(&names[1], &optimized.manifest.target.name, &tables[1], Window::Default).with_rules(rules.cloned()),
     ];
     let first = Side { input: &inputs[0], manifest: &baseline.manifest };
     let second = Side { input: &inputs[1], manifest: &optimized.manifest };

@@ -16,6 +16,7 @@ use crate::failure::{Failure, Kind, Outcome};
 use crate::output::{self, Format};
 use crate::roofline::gate;
 use crate::roofline::selection::{self, Selection};
+use crate::rules::RulesFile;
 use crate::tty::say;
 
 /// Place each kernel under the roofs of its device, ranked by the time that could be recovered.
@@ -62,6 +63,8 @@ pub(crate) struct Args {
     /// The window: the name of a range, or `each` for one result a window instead of their sum
     #[arg(long, value_name = "NAME|each")]
     window: Option<String>,
+    #[command(flatten)]
+    rules: RulesFile,
     /// Every list: levels, precisions, roofs, links, instructions, energy, sampled metrics, operators
     #[arg(long)]
     details: bool,
@@ -147,6 +150,7 @@ const PHASES: &[&str] = &["prefill", "decode", "mixed", "kv_transfer", "other", 
 type Results = Vec<(&'static Metric, DataFrame)>;
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    let rules = args.rules.read()?;
     let runs = args.source.find()?;
     if args.chart.is_some() && runs.len() > proftool_report::MOST_RUNS {
         let most = proftool_report::MOST_RUNS;
@@ -156,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         )));
     }
     let against = if args.against == Roofs::Datasheet { Against::Datasheet } else { Against::Measured };
-    let options = Options { window: Window::parse(args.window.as_deref()), against };
+    let options = Options { window: Window::parse(args.window.as_deref()), against, rules, ..Options::default() };
     let results = analyze::compute(&runs, &metrics(args.details), &options)?;
     let selection = Selection { phases: args.phase.clone(), precisions: args.precision.clone(), level: args.level };
     let all = frame_of(&results, "roofline")?;
@@ -171,6 +175,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         analyze::compute(&runs, &metrics(false), &Options::default())?;
         if args.window.is_some() {
             say("note: the chart shows the default window");
+        }
+        if options.rules.is_some() {
+            say("note: the chart shows the built-in rules");
         }
     }
     draw(args, &runs, &selection)?;
@@ -271,6 +278,7 @@ fn draw(args: &Args, runs: &[Artifact], selection: &Selection) -> Result<(), Fai
         || args.normalised
         || args.cut.is_some()
         || args.window.is_some()
+        || args.rules.is_given()
         || options.against.is_some()
     {
         say("hint: --chart FILE.svg draws the chosen rows");

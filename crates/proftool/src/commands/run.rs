@@ -27,11 +27,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    let rules = args.output.rules.read()?;
     let request = capture::prepare(&args.options, &args.artifacts)?;
     artifacts::check_writable(&args.output.reports)?;
     let finished = capture::capture(&request)?;
     interrupt::check(format!("the runs are whole (hint: `proftool report --artifacts {}`)", args.artifacts.display()))?;
-    let rendered = report::render(&finished.artifacts, &args.output)?;
+    let rendered = report::render(&finished.artifacts, &args.output, rules.as_ref())?;
     tty::print(&headline(&finished.artifacts)?)?;
     tty::print(&format!("report: {}\n", rendered.markdown.display()))?;
     if let Some(page) = &rendered.html {

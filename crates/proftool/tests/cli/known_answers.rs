@@ -143,3 +143,26 @@ fn the_gaps_of_a_graph_are_launched_gaps() {
     let causes = columns(device(&rows, 0, None), ["busy", "idle", "host_wait", "launch", "other"]);
     assert_eq!(causes, [120, 60, 0, 50, 10].map(Some));
 }
+
+#[test]
+fn a_skewed_clock_is_put_right_by_the_ends_of_collectives() {
+    for case in ["skew", "straggler"] {
+        let ranks = rows(case, "ranks");
+        let of = |rank: i64| ranks.iter().find(|row| row["rank"] == rank).expect("a row of each rank");
+        assert_eq!(columns(of(1), ["refined", "residual", "residual_max"]), [-137, 0, 0].map(Some), "{case}");
+        assert_eq!(us(of(0), "refined_ns"), Some(0), "{case}");
+    }
+}
+
+#[test]
+fn a_straggler_is_the_last_to_arrive_and_the_others_wait() {
+    let collectives = rows("straggler", "collectives");
+    assert_eq!(collectives.len(), 3);
+    for row in &collectives {
+        let found = columns(row, ["start_skew", "end_skew", "transfer", "wait"]);
+        assert_eq!(found, [40, 0, 20, 40].map(Some), "{row}");
+        assert_eq!(row["last_rank"], 1, "{row}");
+    }
+    let even = rows("skew", "collectives");
+    assert!(even.iter().all(|row| columns(row, ["start_skew", "wait"]) == [0, 0].map(Some)), "{even:?}");
+}
