@@ -21,6 +21,7 @@ struct Row {
     copy_kind: Option<&'static str>,
     graph: (Option<i64>, Option<i64>),
     shape: Option<[[i64; 3]; 2]>,
+    memories: Option<[&'static str; 2]>,
 }
 
 /// A profiled launch and its counters.
@@ -244,6 +245,12 @@ impl Fixture {
         self
     }
 
+    /// The memories that the last copy or fill reads and writes.
+    pub(crate) fn memories(mut self, src: &'static str, dst: &'static str) -> Self {
+        self.edit(|row| row.memories = Some([src, dst]));
+        self
+    }
+
     /// A launch that ncu profiled on device 0, and its counters by name.
     pub(crate) fn profiled(
         mut self,
@@ -304,6 +311,8 @@ impl Fixture {
             ints("dst_device", &|row| row.ends.1),
             bool_column("simulated", self.rows.iter().map(|row| Some(row.simulated))),
             text_column("copy_kind", self.rows.iter().map(|row| row.copy_kind)),
+            text_column("src_memory", self.rows.iter().map(|row| row.memories.map(|ends| ends[0]))),
+            text_column("dst_memory", self.rows.iter().map(|row| row.memories.map(|ends| ends[1]))),
         ];
         let axes = (0..6).map(|axis| {
             let name = format!("{}_{}", ["grid", "block"][axis / 3], ["x", "y", "z"][axis % 3]);

@@ -7,6 +7,7 @@ mod clock;
 mod collectives;
 pub mod comparison;
 mod error;
+mod findings;
 #[cfg(test)]
 mod fixture;
 pub mod ideal;
@@ -17,6 +18,7 @@ pub mod model;
 mod path;
 pub mod phases;
 mod roofline;
+mod samples;
 pub mod statistics;
 mod steps;
 pub mod windows;
@@ -70,8 +72,12 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Opt
     let tables = Tables::read(artifact)?;
     let run = artifact.run();
     let input = Input::new(&run, &artifact.manifest.target.name, &tables, options.window.clone());
-    let input = input.with_against(options.against).with_manifest(&artifact.manifest).with_rules(options.rules.clone()).with_free(options.free.clone());
-    selection.iter().map(|metric| Ok((*metric, (metric.compute)(&input)?))).collect()
+    let input = input
+        .with_against(options.against)
+        .with_manifest(&artifact.manifest)
+        .with_rules(options.rules.clone())
+        .with_free(options.free.clone());
+    selection.iter().map(|metric| Ok((*metric, input.frame(metric)?))).collect()
 }
 
 /// Writes results to the artifact's `metrics/` folder, one file a metric, and returns the files.

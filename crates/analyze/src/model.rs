@@ -1,6 +1,8 @@
 //! Typed views of one timeline pass, taken from the frames once, so that metrics are plain Rust on slices.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use polars::prelude::{DataFrame, StringChunked};
 use proftool_trace::frame::{self, Tables};
@@ -11,6 +13,8 @@ use crate::Error;
 use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
 use crate::index::Index;
 use crate::operators::{Span, contains, union};
+use crate::phases::Phases;
+use crate::steps::Steps;
 
 /// Each distinct text once; a text is a small number elsewhere.
 #[derive(Debug, Default)]
@@ -367,6 +371,10 @@ pub struct Model {
     edge_kinds: Vec<Edge>,
     /// By the index of the call, in its order.
     targets: Vec<(u32, Target)>,
+    /// What several metrics find in the ranges, found when first asked for.
+    pub(crate) steps: OnceCell<Rc<Steps>>,
+    pub(crate) phases: OnceCell<Rc<Phases>>,
+    extents: OnceCell<BTreeMap<DeviceKey, Span>>,
     syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
 }
 
@@ -404,6 +412,20 @@ impl Model {
     pub fn device_keys(&self) -> Vec<DeviceKey> {
         let declared = self.devices.iter().map(|device| device.key);
         declared.chain(self.worked.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// From the first start to the last end of the kernel, copy, set and graph rows of each device that has any.
+    pub(crate) fn extents(&self) -> &BTreeMap<DeviceKey, Span> {
+        self.extents.get_or_init(|| {
+            let mut extents: BTreeMap<DeviceKey, Span> = BTreeMap::new();
+            for rows in self.activities.chunk_by(|a, b| a.device == b.device) {
+                let spans = rows.iter().filter(|row| row.class != Class::Sync).map(|row| row.span);
+                if let Some(extent) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) {
+                    extents.insert(rows[0].device, extent);
+                }
+            }
+            extents
+        })
     }
 
     /// The activities of one device, sorted by start and id.

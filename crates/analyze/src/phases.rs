@@ -6,6 +6,7 @@
 //! matches says nothing, so an activity outside of all others has no phase.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use crate::classes::{Class, KV_RANGES, contains_any};
 use crate::model::{DeviceKey, Model, Range};
@@ -163,8 +164,13 @@ pub(crate) struct Phases {
 }
 
 impl Phases {
-    /// The phases of all activities: one sweep a thread and a queue.
-    pub(crate) fn of_model(model: &Model) -> Self {
+    /// The phases of all activities, found once for a model.
+    pub(crate) fn of_model(model: &Model) -> Rc<Self> {
+        Rc::clone(model.phases.get_or_init(|| Rc::new(Self::find(model))))
+    }
+
+    /// One sweep a thread and a queue.
+    fn find(model: &Model) -> Self {
         let told = Told::of_model(model);
         let mut phases = Self::default();
         let mut numbers: HashMap<&str, PhaseId> = HashMap::new();

@@ -4,8 +4,7 @@
 //! nanoseconds is computed in each and summed. Any other trace has one window, from the first start to the last end of
 //! the device's kernel, copy, set and graph rows.
 
-use crate::classes::Class;
-use crate::model::{Activity, DeviceKey, Model};
+use crate::model::{DeviceKey, Model};
 use crate::operators::{Span, union};
 
 /// Which windows a result is about.
@@ -120,12 +119,10 @@ pub(crate) fn known_names(model: &Model) -> String {
 }
 
 fn extent(model: &Model, scope: Scope) -> Option<Span> {
-    let rows: &[Activity] = match scope {
-        Scope::Device(key) => model.of_device(key),
-        Scope::All => &model.activities,
-    };
-    let spans = || rows.iter().filter(|row| row.class != Class::Sync).map(|row| row.span);
-    Some((spans().map(|span| span.0).min()?, spans().map(|span| span.1).max()?))
+    match scope {
+        Scope::Device(key) => model.extents().get(&key).copied(),
+        Scope::All => model.extents().values().copied().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
+    }
 }
 
 #[cfg(test)]

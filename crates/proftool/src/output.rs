@@ -1,9 +1,12 @@
 //! Result frames on standard output: tables for people, JSON, CSV and markdown for everything else.
 
+mod fit;
+mod rows;
+
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets};
 use polars::prelude::DataFrame;
 use proftool_trace::frame;
 use serde::{Serialize, Serializer};
@@ -11,6 +14,9 @@ use serde_json::Value;
 
 use crate::failure::{Failure, Kind};
 use crate::tty;
+
+use fit::{Fitted, Grid, PROSE, fit, shortened};
+pub(crate) use rows::{Order, Rows, first};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -26,13 +32,56 @@ pub(crate) enum Format {
     Markdown,
 }
 
+impl Format {
+    /// Whether it is made for people: then it may show less than all.
+    pub(crate) fn is_readable(self) -> bool {
+        matches!(self, Self::Table | Self::Markdown)
+    }
+}
+
 /// Prints one result. `title` and the choice of `columns` concern the readable formats only; JSON and CSV carry every
 /// column in base units.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print(format: Format, title: &str, frame: &DataFrame, columns: Option<&[&str]>) -> Result<(), Failure> {
-    tty::print(&render(format, title, frame, columns)?)
+    tty::print(&render(format, title, frame, columns, terminal_width())?)
+}
+
+/// As [`print`], with a line about the result below it.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_noted(
+    format: Format,
+    title: &str,
+    frame: &DataFrame,
+    columns: Option<&[&str]>,
+    note: Option<&str>,
+) -> Result<(), Failure> {
+    let mut text = render(format, title, frame, columns, terminal_width())?;
+    if let Some(note) = note {
+        // In markdown a blank line ends the table.
+        let end = if format == Format::Markdown { text.len() } else { text.trim_end_matches('\n').len() + 1 };
+        text.truncate(end);
+        text += note;
+        text += "\n\n";
+    }
+    tty::print(&text)
+}
+
+/// As [`print`], in a table of at most `width` characters where the terminal does not say otherwise: for texts that have
+/// no natural width.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_wrapped(format: Format, title: &str, frame: &DataFrame, width: usize) -> Result<(), Failure> {
+    tty::print(&render(format, title, frame, None, terminal_width().or(Some(width)))?)
+}
+
+/// Width of the terminal, if standard output is one.
+fn terminal_width() -> Option<usize> {
+    Table::new().width().map(usize::from)
 }
 
 /// Prints several results: in JSON one object with a key a result, otherwise one after the other.
@@ -80,12 +129,18 @@ fn json_text(value: &impl Serialize) -> Result<String, Failure> {
     Ok(text + "\n")
 }
 
-fn render(format: Format, title: &str, frame: &DataFrame, columns: Option<&[&str]>) -> Result<String, Failure> {
+fn render(
+    format: Format,
+    title: &str,
+    frame: &DataFrame,
+    columns: Option<&[&str]>,
+    width: Option<usize>,
+) -> Result<String, Failure> {
     Ok(match format {
         Format::Json => json_text(&rows(frame))?,
         Format::Csv => csv_text(frame)?,
-        Format::Table => format!("{title}\n{}\n\n", readable(frame, columns, presets::NOTHING)),
-        Format::Markdown => format!("## {title}\n\n{}\n\n", readable(frame, columns, presets::ASCII_MARKDOWN)),
+        Format::Table => aligned(title, grid(frame, columns), width),
+        Format::Markdown => format!("## {title}\n\n{}\n\n", markdown(&grid(frame, columns))),
     })
 }
 
@@ -108,27 +163,62 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn readable(frame: &DataFrame, columns: Option<&[&str]>, preset: &str) -> Table {
-    let shown: Vec<String> = frame
-        .columns()
-        .iter()
-        .map(|column| column.name().to_string())
-        .filter(|name| columns.is_none_or(|columns| columns.contains(&name.as_str())))
-        .collect();
+/// The chosen columns as people read them.
+fn grid(frame: &DataFrame, columns: Option<&[&str]>) -> Grid {
+    let is_shown = |name: &String| columns.is_none_or(|columns| columns.contains(&name.as_str()));
+    let names: Vec<String> = names(frame).into_iter().filter(is_shown).collect();
+    let values = frame::json_rows(frame);
+    let text = |row: &serde_json::Map<String, Value>, name: &String| {
+        let text = cell(name, &row[name]);
+        if PROSE.contains(&name.as_str()) { text } else { shortened(&text, LONGEST_CELL) }
+    };
+    Grid {
+        headings: headings(&names),
+        rows: values.iter().map(|row| names.iter().map(|name| text(row, name)).collect()).collect(),
+        numeric: names.iter().map(|name| values.iter().any(|row| row[name].is_number())).collect(),
+        names,
+    }
+}
+
+/// Aligned columns under a title; with a width made to fit it.
+fn aligned(title: &str, mut grid: Grid, width: Option<usize>) -> String {
+    let fitted = width.map_or_else(Fitted::default, |width| fit(&mut grid, width));
+    let mut table = table(&grid, presets::NOTHING);
+    table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
+    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for (index, width) in fitted.widths.iter().enumerate() {
+        let Some(column) = table.column_mut(index) else { continue };
+        // One of the blanks is the table's own, between columns.
+        let blanks = (fitted.between as u16).saturating_sub(1);
+        column.set_padding((0, blanks));
+        let width = u16::try_from(*width).unwrap_or(u16::MAX).saturating_add(blanks);
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+    }
+    let shared = listed(": ", &fitted.shared, "");
+    let empty = listed("(no value: ", &fitted.empty, ")\n");
+    let hidden = listed("(no room: ", &fitted.hidden, ")\n");
+    format!("{title}{shared}\n{table}\n{empty}{hidden}\n")
+}
+
+/// The texts one after the other; nothing for none.
+fn listed(before: &str, texts: &[String], after: &str) -> String {
+    if texts.is_empty() { String::new() } else { format!("{before}{}{after}", texts.join(", ")) }
+}
+
+/// A markdown table: never wrapped, a row is a line.
+fn markdown(grid: &Grid) -> Table {
+    table(grid, presets::ASCII_MARKDOWN)
+}
+
+/// The grid as a table, numbers to the right.
+fn table(grid: &Grid, preset: &str) -> Table {
     let mut table = Table::new();
-    table.load_preset(preset).set_content_arrangement(ContentArrangement::Dynamic);
-    if preset == presets::NOTHING {
-        table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
-    }
-    table.set_header(headings(&shown));
-    let rows = frame::json_rows(frame);
-    for row in &rows {
-        table.add_row(shown.iter().map(|name| shortened(cell(name, &row[name]))));
-    }
-    for (index, name) in shown.iter().enumerate() {
-        if rows.iter().any(|row| row[name].is_number())
-            && let Some(column) = table.column_mut(index)
-        {
+    table.load_preset(preset).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(&grid.headings).add_rows(&grid.rows);
+    for (index, _) in grid.numeric.iter().enumerate().filter(|(_, numeric)| **numeric) {
+        if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -154,18 +244,6 @@ fn heading(name: &str) -> String {
 
 /// Longest text of a cell: demangled kernel names run to a thousand characters. JSON and CSV hold them whole.
 const LONGEST_CELL: usize = 96;
-
-/// A long text without its middle: beginning and end tell kernel names apart.
-fn shortened(text: String) -> String {
-    let count = text.chars().count();
-    if count <= LONGEST_CELL {
-        return text;
-    }
-    let (start, end) = (LONGEST_CELL * 2 / 3, LONGEST_CELL / 3 - 1);
-    let first: String = text.chars().take(start).collect();
-    let last: String = text.chars().skip(count - end).collect();
-    format!("{first}…{last}")
-}
 
 fn cell(name: &str, value: &Value) -> String {
     let Some(number) = value.as_f64() else { return plain(value) };
@@ -229,10 +307,28 @@ mod tests {
 
     #[test]
     fn csv_and_json_keep_the_order_of_the_columns() {
-        let text = |format| render(format, "", &two_columns(), None).expect("it can be rendered");
+        let text = |format| render(format, "", &two_columns(), None, None).expect("it can be rendered");
         assert_eq!(text(Format::Csv), "run,bytes\nx,1\n,2\n");
         let json: String = text(Format::Json).split_whitespace().collect();
         assert_eq!(json, r#"[{"run":"x","bytes":1},{"run":null,"bytes":2}]"#);
+    }
+
+    #[test]
+    fn a_narrow_table_says_above_what_its_rows_share_and_breaks_no_word() {
+        let names = [Some("a_rather_long_name_of_a_kernel"), Some("b")];
+        let columns = vec![
+            frame::text_column("target", [Some("x"), Some("x")]),
+            frame::text_column("name", names),
+            frame::int_column("total_ns", [Some(1_234_567), Some(5)]),
+        ];
+        let frame = DataFrame::new(2, columns).expect("three columns of two rows");
+        let text = render(Format::Table, "kernels", &frame, None, Some(32)).expect("it can be rendered");
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        assert_eq!(lines[0], "kernels: target x");
+        assert_eq!(lines[3], "a_rather_long_…ernel  1.235 ms", "{text}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 32), "{text}");
+        let whole = render(Format::Table, "kernels", &frame, None, None).expect("it can be rendered");
+        assert!(whole.contains("a_rather_long_name_of_a_kernel"), "{whole}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod cli {
     pub(crate) mod bad_input;
+    pub(crate) mod documentation;
     pub(crate) mod golden;
     pub(crate) mod import;
     pub(crate) mod import_bad_input;

@@ -3,6 +3,7 @@
 //! This crate reads an artifact and never computes a metric. `views` choose what a chart shows, `charts` draw it,
 //! `sections` format values for the templates, which only lay them out.
 
+mod basis;
 mod charts;
 mod error;
 pub mod format;

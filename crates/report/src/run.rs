@@ -31,6 +31,17 @@ impl Row {
         self.0.get(column).and_then(Value::as_str)
     }
 
+    /// The row without a column, as an older file has it.
+    pub(crate) fn without(&self, column: &str) -> Self {
+        Self(
+            self.0
+                .iter()
+                .filter(|(name, _)| *name != column)
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
     /// A row with these values.
     #[cfg(test)]
     pub(crate) fn of(values: Value) -> Self {

@@ -100,6 +100,48 @@ fn a_serving_capture_on_two_gpus_renders_as_the_golden_files() {
 }
 
 #[test]
+fn timeline_metrics_of_two_ranks_render_as_the_golden_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = sample::timeline(folder.path());
+    let rendered = render(std::slice::from_ref(&run), folder.path(), &Options { html: true }).unwrap();
+    let report = text(folder.path(), "report.md");
+    // What to do first stands before every number.
+    assert!(report.find("## What to do first").unwrap() < report.find("## What was run on what").unwrap());
+    let headings = [
+        "Idle: where each device waited",
+        "Steps",
+        "Critical path",
+        "Classes",
+        "Ranks",
+        "Collectives by message size",
+        "Launching",
+        "Sampled metrics",
+        "Power and clocks",
+    ];
+    for heading in headings {
+        assert!(report.contains(&format!("\n## {heading}")), "{heading}: {report}");
+    }
+    for picture in &rendered.pictures {
+        let svg = fs::read_to_string(picture).unwrap();
+        assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{}", picture.display());
+    }
+    fs::rename(folder.path().join("report.md"), folder.path().join("timeline.md")).unwrap();
+    let pictures = [
+        "idle.svg",
+        "steps.svg",
+        "critical_path.svg",
+        "bubble_iterations.svg",
+        "ranks.svg",
+        "collectives.svg",
+        "queue_depth.svg",
+        "kernel_durations.svg",
+    ];
+    for file in ["timeline.md"].into_iter().chain(pictures) {
+        assert_golden(folder.path(), file);
+    }
+}
+
+#[test]
 fn a_roofline_that_is_alone_in_its_artifact_still_draws_and_so_does_one_without_any_roof() {
     let folder = tempfile::tempdir().unwrap();
     let gpu = sample::gpu(folder.path());
@@ -184,6 +226,9 @@ fn a_run_without_any_metric_says_what_is_missing_and_still_renders() {
     let report = text(folder.path(), "report.md");
     for metric in ["roofline", "bubble", "overlap", "kv_transfer"] {
         assert!(report.contains(&format!("`metrics/{metric}.parquet` is not in the artifact")), "{metric}: {report}");
+    }
+    for heading in ["Idle", "Steps", "Critical path", "Ranks", "Collectives", "Launching", "Sampled", "Power"] {
+        assert!(!report.contains(&format!("\n## {heading}")), "{heading}: {report}");
     }
     assert!(folder.path().join("timeline.svg").exists() && !folder.path().join("roofline.svg").exists());
     assert!(matches!(roofline_svg(&run), Err(Error::NoRoofline { .. })));

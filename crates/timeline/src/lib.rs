@@ -9,3 +9,4 @@ pub mod nesting;
 pub mod operators;
 pub mod steady;
 pub mod summary;
+pub mod weighted;

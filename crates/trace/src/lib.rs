@@ -11,6 +11,7 @@ pub mod frame;
 pub mod manifest;
 #[cfg(feature = "polars")]
 pub mod rows;
+pub mod sampled;
 #[cfg(feature = "polars")]
 pub mod sink;
 pub mod table;

@@ -93,6 +93,13 @@ struct Sums {
     longest: Option<(i64, Option<u32>)>,
 }
 
+impl Sums {
+    /// What it contributes to the path.
+    fn length(&self) -> i64 {
+        self.on_path.saturating_add(self.lag)
+    }
+}
+
 fn compute(input: &Input) -> Result<DataFrame, Error> {
     let mut rows = Vec::new();
     for scope in scopes(input)? {
@@ -128,34 +135,57 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
 fn of_set(scope: &Scope, set: &WindowSet) -> Vec<Row> {
     let views: Vec<View> = set.spans.iter().map(|window| scope.graph.view(*window)).collect();
     let whole = total(&views.iter().map(View::window).collect::<Vec<_>>());
-    let mut rows = Vec::new();
-    for view in &views {
-        let nodes = of_view(scope, view);
-        let on_path = view.operations().iter().copied().zip(view.slack()).filter(|(node, _)| nodes.contains_key(node));
-        let slack: HashMap<u32, Option<i64>> = on_path.collect();
-        let node = |(node, sums): (u32, Sums)| row(scope, set, whole, node, &sums, slack.get(&node).copied().flatten());
-        rows.extend(nodes.into_iter().map(node));
+    let mut nodes: Vec<(usize, u32, Sums)> = Vec::new();
+    for (at, view) in views.iter().enumerate() {
+        of_view(scope, at, view, &mut nodes);
     }
+    // Rows are made only of what can be listed: a path may hold a node for every call of the host.
+    if nodes.len() > LISTED {
+        let (_, last, _) = nodes.select_nth_unstable_by_key(LISTED - 1, |(_, _, sums)| Reverse(sums.length()));
+        let least = last.2.length();
+        nodes.retain(|(_, _, sums)| sums.length() >= least);
+    }
+    let mut listed = vec![false; scope.nodes.len()];
+    nodes.iter().for_each(|(_, node, _)| listed[*node as usize] = true);
+    let mut slack: HashMap<(usize, u32), Option<i64>> = HashMap::new();
+    for (at, view) in views.iter().enumerate() {
+        let all = view.operations().iter().zip(view.slack()).filter(|(node, _)| listed[**node as usize]);
+        slack.extend(all.map(|(node, slack)| ((at, *node), slack)));
+    }
+    let row = |(at, node, sums): (usize, u32, Sums)| {
+        row(scope, set, whole, node, &sums, slack.get(&(at, node)).copied().flatten())
+    };
+    let mut rows: Vec<Row> = nodes.into_iter().map(row).collect();
     rows.sort_by_key(|row| (Reverse(row.on_path + row.lag), row.rank, row.span, row.named.kind, row.named.id));
     rows.truncate(LISTED);
     rows
 }
 
-fn of_view(scope: &Scope, view: &View) -> HashMap<u32, Sums> {
-    let mut nodes: HashMap<u32, Sums> = HashMap::new();
+/// Adds the nodes of a window's path. The path goes from the end to the start and never back, so the pieces of a node
+/// follow one another.
+fn of_view(scope: &Scope, at: usize, view: &View, nodes: &mut Vec<(usize, u32, Sums)>) {
     for segment in scope.segments(view) {
-        let (Some(node), length) = (segment.node, segment.span.1 - segment.span.0) else { continue };
+        let Some(node) = segment.node.filter(|_| segment.what != What::Tail) else { continue };
+        if nodes.last().is_none_or(|last| (last.0, last.1) != (at, node)) {
+            nodes.push((at, node, Sums::default()));
+        }
+        let Some((_, _, sums)) = nodes.last_mut() else { continue };
+        let length = segment.span.1 - segment.span.0;
         match segment.what {
-            What::Tail => {}
             What::Operation | What::Call | What::Return | What::Host => {
-                let sums = nodes.entry(node).or_default();
                 sums.on_path += length;
-                sums.longest = sums.longest.max(Some((length, segment.name)));
+                // Of equal ones the name decides: numbers of names depend on the order of the rows.
+                let text = |name: Option<u32>| name.map(|name| scope.model.names.text(name));
+                let longer = |(known, name): (i64, Option<u32>)| {
+                    (length, Reverse(text(segment.name))) > (known, Reverse(text(name)))
+                };
+                if sums.longest.is_none_or(longer) {
+                    sums.longest = Some((length, segment.name));
+                }
             }
-            _ => nodes.entry(node).or_default().lag += length,
+            _ => sums.lag += length,
         }
     }
-    nodes
 }
 
 fn row(scope: &Scope, set: &WindowSet, whole: i64, node: u32, sums: &Sums, slack: Option<i64>) -> Row {

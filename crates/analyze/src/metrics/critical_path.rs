@@ -25,7 +25,7 @@ use proftool_trace::table::{Table, boolean, float, int, text};
 use super::{Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
 use crate::classes::{Class, Kind};
-use crate::model::Activity;
+use crate::model::{Activity, Model};
 use crate::operators::total;
 use crate::path::{Family, Node, Scope, Segment, What, scopes};
 use crate::windows::WindowSet;
@@ -181,9 +181,9 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
 fn of_set(scope: &Scope, set: &WindowSet, glob: Option<&str>) -> Set {
     let views: Vec<View> = set.spans.iter().map(|window| scope.graph.view(*window)).collect();
     let (mut sums, mut count): (HashMap<Key, Sums>, Count) = (HashMap::new(), Count::default());
-    let mut names = HashMap::new();
+    let mut stems = Stems::default();
     for view in &views {
-        on_path(scope, view, &mut sums, &mut names);
+        on_path(scope, view, &mut sums, &mut stems);
         off_path(scope, view, &mut sums, &mut count);
     }
     let saved = saved(scope, &views, &sums);
@@ -232,8 +232,29 @@ fn stem(name: &str) -> &str {
     &name[..end.unwrap_or(name.len())]
 }
 
-/// Adds the segments of a path. Names of one stem are one: `names` holds the number that was met first.
-fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, names: &mut HashMap<&'s str, u32>) {
+/// One number for all names of a stem: that of the name which was met first.
+#[derive(Default)]
+struct Stems<'s> {
+    first: HashMap<&'s str, u32>,
+    /// By number of the name: a path has a piece for every call of the host, whose names are few.
+    known: Vec<Option<u32>>,
+}
+
+impl<'s> Stems<'s> {
+    fn number(&mut self, model: &'s Model, name: u32) -> u32 {
+        let at = name as usize;
+        if let Some(Some(number)) = self.known.get(at) {
+            return *number;
+        }
+        let number = *self.first.entry(stem(model.names.text(name))).or_insert(name);
+        self.known.resize(self.known.len().max(at + 1), None);
+        self.known[at] = Some(number);
+        number
+    }
+}
+
+/// Adds the segments of a path. Names of one stem are one.
+fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, stems: &mut Stems<'s>) {
     for Segment { what, node, name, span } in scope.segments(view) {
         let row = node.and_then(|node| scope.activity(node));
         let key = match (what, row) {
@@ -243,7 +264,7 @@ fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, na
                 what,
                 rank: node.and_then(|node| scope.rank(node)),
                 device: row.map(|row| row.device.1),
-                name: name.map(|name| *names.entry(stem(scope.model.names.text(name))).or_insert(name)),
+                name: name.map(|name| stems.number(scope.model, name)),
                 class: None,
             },
         };
@@ -264,7 +285,8 @@ fn off_path(scope: &Scope, view: &View, sums: &mut HashMap<Key, Sums>, count: &m
         sum.launches += 1;
         let span = scope.common(row.device.0, row.span);
         // Overlapping rows of hostile times may add up beyond any window.
-        sum.total = sum.total.saturating_add(span.1.min(window.1) - span.0.max(window.0));
+        let inside = span.1.min(window.1).saturating_sub(span.0.max(window.0));
+        sum.total = sum.total.saturating_add(inside.max(0));
         count.operations += 1;
         count.launched += i64::from(scope.graph.has_input(scope.heads[at as usize], EdgeKind::Launch));
         count.graphs |= row.kind == Kind::Graph;

@@ -3,7 +3,8 @@
 //! Every result row begins with `run` and `target`. Adding a metric is a new file, its `mod` line and its entry in
 //! [`METRICS`].
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
@@ -14,6 +15,7 @@ use proftool_trace::table::{Column, Table, int, text};
 use crate::Error;
 use crate::classes::Rules;
 use crate::model::{DeviceKey, Model};
+use crate::path::{self, Plan};
 use crate::roofline::Engine;
 use crate::roofline::family::{Family, families};
 use crate::windows::{self, Scope, Window, WindowSet};
@@ -29,6 +31,7 @@ pub mod collectives;
 pub mod copies;
 pub mod critical_operations;
 pub mod critical_path;
+pub mod findings;
 pub mod gaps;
 pub mod graph_launches;
 pub mod idle;
@@ -38,6 +41,7 @@ pub mod kv_transfer;
 pub mod launch;
 pub mod overlap;
 pub mod phases;
+pub mod power;
 pub mod queue_depth;
 pub mod ranges;
 pub mod ranks;
@@ -51,7 +55,9 @@ pub mod roofline_operator;
 pub mod roofline_sampled;
 pub mod roofline_unplaced;
 pub mod roofs;
+pub mod samples;
 pub mod steps;
+pub mod throttling;
 pub mod triage;
 pub mod waterfall;
 
@@ -77,14 +83,31 @@ pub struct Input<'a> {
     model: OnceCell<Model>,
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
+    plans: OnceCell<Vec<Plan>>,
+    /// Results that have been computed, by the metric's name.
+    frames: RefCell<HashMap<&'static str, DataFrame>>,
 }
 
 impl<'a> Input<'a> {
     /// An input; the tables are viewed when the first metric asks.
     pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
-        let (model, engine, families) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (model, engine, families, plans) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
         let (against, manifest, rules, free) = (Against::default(), None, None, None);
-        Self { run, target, tables, window, against, manifest, rules, free, model, engine, families }
+        Self {
+            run,
+            target,
+            tables,
+            window,
+            against,
+            manifest,
+            rules,
+            free,
+            model,
+            engine,
+            families,
+            plans,
+            frames: RefCell::default(),
+        }
     }
 
     /// The input with bounds against those roofs.
@@ -118,6 +141,30 @@ impl<'a> Input<'a> {
         }
         let engine = Engine::read(self)?;
         Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// The graphs of operations of the pass, built once.
+    pub(crate) fn plans(&self) -> Result<&[Plan], Error> {
+        if let Some(plans) = self.plans.get() {
+            return Ok(plans);
+        }
+        let plans = path::plans(self)?;
+        Ok(self.plans.get_or_init(|| plans))
+    }
+
+    /// The result of a metric, computed once: findings read what other metrics return.
+    ///
+    /// # Errors
+    /// As the metric.
+    pub fn frame(&self, metric: &'static Metric) -> Result<DataFrame, Error> {
+        let known = self.frames.borrow().get(metric.name).cloned();
+        if let Some(frame) = known {
+            return Ok(frame);
+        }
+        // No borrow is held here: the metric may ask for the result of another one.
+        let frame = (metric.compute)(self)?;
+        self.frames.borrow_mut().insert(metric.name, frame.clone());
+        Ok(frame)
     }
 
     /// The kernel families of every device and window set, summed once.
@@ -195,6 +242,7 @@ pub const METRICS: &[Metric] = &[
     copies::METRIC,
     critical_operations::METRIC,
     critical_path::METRIC,
+    findings::METRIC,
     gaps::METRIC,
     graph_launches::METRIC,
     idle::METRIC,
@@ -204,6 +252,7 @@ pub const METRICS: &[Metric] = &[
     launch::METRIC,
     overlap::METRIC,
     phases::METRIC,
+    power::METRIC,
     queue_depth::METRIC,
     ranges::METRIC,
     ranks::METRIC,
@@ -217,7 +266,9 @@ pub const METRICS: &[Metric] = &[
     roofline_sampled::METRIC,
     roofline_unplaced::METRIC,
     roofs::METRIC,
+    samples::METRIC,
     steps::METRIC,
+    throttling::METRIC,
     triage::METRIC,
     waterfall::METRIC,
 ];

@@ -32,6 +32,7 @@ use groups::Groups;
 use sums::Sums;
 
 pub use instances::{Instances, Unprojected};
+pub(crate) use paths::label;
 
 /// The metric.
 pub const METRIC: Metric = Metric {

@@ -13,7 +13,6 @@ use proftool_trace::table::{Table, float, int, text};
 use proftool_trace::tables;
 
 use super::roofline_instruction::launches_in;
-use super::roofline_sampled::series::{self, Series, Tally};
 use super::roofline_sampled::{length, sampled_sets};
 use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
@@ -21,6 +20,7 @@ use crate::classes::{Class, Kind};
 use crate::model::{Activity, DeviceKey, Model, Rows};
 use crate::operators::{Span, contains, gaps, intersect, union};
 use crate::roofline::{Engine, Placed};
+use crate::samples::series::{self, Series, Tally};
 use crate::windows::WindowSet;
 
 /// The metric.
@@ -81,13 +81,13 @@ const UNITS: &[(&str, f64)] =
 const SETTINGS: &[&str] = &["limit", "cap", "max", "min", "default"];
 
 /// Least coverage by samples, and by counts, for a ratio: what is missing would be an error of that size.
-const LEAST_COVERAGE: f64 = 0.9;
+pub(crate) const LEAST_COVERAGE: f64 = 0.9;
 
 /// Least samples on an idle device that make a constant power.
 const LEAST_IDLE: i64 = 3;
 
 /// What a value of the metric is in watts; `None` for a metric that is not power.
-fn watts(metric: &str, unit: Option<&str>) -> Option<f64> {
+pub(crate) fn watts(metric: &str, unit: Option<&str>) -> Option<f64> {
     let name = metric.to_ascii_lowercase();
     if SETTINGS.iter().any(|setting| name.contains(setting)) {
         return None;

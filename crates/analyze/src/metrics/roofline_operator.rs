@@ -132,7 +132,7 @@ fn of_device<'a>(
         }
     }
     let mut rows: Vec<Row> = rows.into_values().collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(row.time));
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.time), row.signature));
     rows
 }
 

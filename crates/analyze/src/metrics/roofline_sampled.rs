@@ -19,11 +19,8 @@ use crate::model::{DeviceKey, Model, Rows};
 use crate::operators::{Span, intersect, union};
 use crate::roofline::wire::{Link, link_roof};
 use crate::roofline::{DeviceRoofs, Engine};
+use crate::samples::series::{self, Series, Tally};
 use crate::windows::{Scope, WindowSet};
-
-pub(in crate::metrics) mod series;
-
-use series::{Series, Tally};
 
 /// The metric.
 pub const METRIC: Metric = Metric {
@@ -96,7 +93,7 @@ const ROLES: &[(&[&str], Role)] = &[
 
 /// Warps that a multiprocessor of any generation can hold at most (compute capability 7.0 and 8.0 to 10.0: 64; others
 /// hold fewer).
-const WARPS: f64 = 64.0;
+pub(in crate::metrics) const WARPS: f64 = 64.0;
 
 /// What a metric measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +268,7 @@ fn rows(input: &Input) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-fn sm_counts(input: &Input, model: &Model) -> Result<HashMap<DeviceKey, Option<i64>>, Error> {
+pub(in crate::metrics) fn sm_counts(input: &Input, model: &Model) -> Result<HashMap<DeviceKey, Option<i64>>, Error> {
     let rows = Rows::of_pass(input.tables.get(&tables::DEVICES), &model.pass)?;
     let keys = rows.ints("rank")?.into_iter().zip(rows.ints("device")?);
     Ok(keys.zip(rows.optional_ints("sm_count")?).collect())
@@ -326,7 +323,7 @@ pub(in crate::metrics) fn length(spans: &[Span]) -> i64 {
     spans.iter().fold(0, |sum: i64, span| sum.saturating_add(span.1.saturating_sub(span.0)))
 }
 
-fn is_warps(metric: &str, unit: Option<&str>) -> bool {
+pub(in crate::metrics) fn is_warps(metric: &str, unit: Option<&str>) -> bool {
     unit == Some("Avg") && metric.to_ascii_lowercase().contains("warps in")
 }
 

@@ -218,10 +218,10 @@ impl<'s> Place<'s> {
     }
 }
 
-type State = Result<&'static str, &'static str>;
+pub(crate) type State = Result<&'static str, &'static str>;
 
 /// The state of each step, and its distance to the one before, series by series.
-fn follow(steps: &[Timed]) -> (Vec<State>, Vec<Option<i64>>) {
+pub(crate) fn follow(steps: &[Timed]) -> (Vec<State>, Vec<Option<i64>>) {
     let (mut states, mut gaps) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len()));
     for series in steps.chunk_by(|a, b| a.series == b.series) {
         let lengths: Vec<i64> = series.iter().map(|step| length(step.span)).collect();

@@ -109,7 +109,7 @@ fn of_samples(input: &Input) -> Result<Vec<Row>, Error> {
         let name = (0..numbers.len()).find(is_def).and_then(|at| names[at].clone()).unwrap_or_default();
         let Extremes { min, max, samples, negative, span } = extremes;
         let negatives = vec![Negative { metric: name.clone(), min, max, samples, negative }];
-        let time = span.1.saturating_sub(span.0);
+        let time = span.1.saturating_sub(span.0).max(0);
         rows.extend(triage(&Facts { negatives, ..Facts::default() }).into_iter().map(|finding| Row {
             device,
             window: "trace".to_owned(),

@@ -230,12 +230,13 @@ impl<'m> Place<'m> {
         let classes: Vec<Vec<Span>> = self.classes.iter().map(|class| within(class, window)).collect();
         let pieces = split(&[window], &classes.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let causes = idle::causes(self.model, &self.work, &pieces[4]);
-        let launch = causes.parts[4] + causes.parts[5];
+        let launch = causes.parts[4].saturating_add(causes.parts[5]);
+        let waits = causes.parts.iter().fold(0_i64, |sum, part| sum.saturating_add(*part));
         let mut parts = Parts {
             span: window.1.saturating_sub(window.0),
             exposed: [total(&pieces[1]), total(&pieces[2]), total(&pieces[3])],
             launch,
-            idle: causes.parts.iter().sum::<i64>() - launch,
+            idle: waits.saturating_sub(launch),
             followed: causes.followed,
             covered: causes.covered,
             ..Parts::default()

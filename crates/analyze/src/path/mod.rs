@@ -31,6 +31,7 @@ mod waits;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 
 use proftool_timeline::graph::{Anchor, Edge, Graph, Kind, Operation, View};
 
@@ -38,7 +39,7 @@ use crate::classes::Class;
 use crate::model::{Activity, Model};
 use crate::operators::Span;
 
-pub(crate) use scopes::scopes;
+pub(crate) use scopes::{plans, scopes};
 pub(crate) use segments::{Segment, What};
 
 /// What a node of the graph is.
@@ -63,9 +64,9 @@ pub(crate) enum Node {
 /// Operations of one name (its number) and class.
 pub(crate) type Family = (u32, Class);
 
-/// The graph of the ranks that share a time.
-pub(crate) struct Scope<'m> {
-    pub(crate) model: &'m Model,
+/// The graph of the ranks that share a time: what is built once for all metrics.
+#[derive(Debug)]
+pub(crate) struct Plan {
     /// What to add to the times of each rank.
     pub(crate) shifts: BTreeMap<i64, i64>,
     pub(crate) graph: Graph,
@@ -79,6 +80,21 @@ pub(crate) struct Scope<'m> {
     pub(crate) inferred: u64,
     /// Members of collectives whose end lies before the last arrival.
     pub(crate) impossible: u64,
+}
+
+/// A graph with the rows that its nodes are about.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'m> {
+    pub(crate) model: &'m Model,
+    plan: &'m Plan,
+}
+
+impl Deref for Scope<'_> {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        self.plan
+    }
 }
 
 impl<'m> Scope<'m> {
@@ -194,11 +210,11 @@ impl<'m> Builder<'m> {
         &self.launched[first..first + count]
     }
 
-    fn finish(self) -> Scope<'m> {
+    fn finish(self) -> Plan {
         let graph = Graph::new(&self.operations, &self.edges);
         let (families, family_of) = self.families();
-        let Self { model, shifts, nodes, heads, inferred, impossible, .. } = self;
-        Scope { model, shifts, graph, nodes, heads, families, family_of, inferred, impossible }
+        let Self { shifts, nodes, heads, inferred, impossible, .. } = self;
+        Plan { shifts, graph, nodes, heads, families, family_of, inferred, impossible }
     }
 
     /// Every family, and that of each node.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Builder, Scope};
+use super::{Builder, Plan, Scope};
 use crate::Error;
 use crate::clock::{Group, aligned};
 use crate::metrics::Input;
@@ -12,6 +12,12 @@ use crate::windows::{self, WindowSet};
 
 /// The graphs of a pass, by their lowest rank.
 pub(crate) fn scopes<'i>(input: &'i Input) -> Result<Vec<Scope<'i>>, Error> {
+    let model = input.model()?;
+    Ok(input.plans()?.iter().map(|plan| Scope { model, plan }).collect())
+}
+
+/// Builds the graphs of a pass; [`Input::plans`] keeps them.
+pub(crate) fn plans(input: &Input) -> Result<Vec<Plan>, Error> {
     let model = input.model()?;
     let ranks = ranks(model);
     if ranks.is_empty() {

@@ -20,7 +20,7 @@ use proftool_trace::tables;
 use self::nesting::nest;
 use crate::Error;
 use crate::classes::Kind;
-use crate::model::{Model, Rows};
+use crate::model::{Call, Model, Rows};
 use crate::operators::Span;
 
 /// What a device row is to the operator that launched it; the number is a place in [`Attribution::operators`].
@@ -33,7 +33,7 @@ pub(crate) enum Role {
 }
 
 /// Name and inputs of operators.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Signature {
     pub(crate) name: String,
     pub(crate) shapes: String,
@@ -120,6 +120,9 @@ pub(crate) fn attribute(tables: &Tables, model: &Model) -> Result<Attribution, E
     }
     let mut reader = Reader { model, signatures: Vec::new(), operations: Vec::new(), candidates: Vec::new() };
     let graphs = reader.read(tables)?;
+    // Of operators with equal times the one of the higher number is the inner one, in whatever order the rows stand.
+    let begin = |call: &Call| (call.rank, call.span.0, std::cmp::Reverse(call.span.1), call.id);
+    reader.candidates.sort_by_key(|candidate| begin(&model.calls[candidate.call as usize]));
     let owners = reader.owners(&graphs);
     Ok(reader.collect(&owners))
 }

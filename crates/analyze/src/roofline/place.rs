@@ -9,6 +9,7 @@ mod bind;
 mod counts;
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use proftool_roofline::{Counts, Precision};
 use proftool_trace::tables;
@@ -53,7 +54,7 @@ pub(super) struct Placing<'a> {
     moved: HashMap<(Moved, u64), u32>,
     merged: HashMap<(u32, u32), u32>,
     bounds: HashMap<Bound, [Option<LaunchBound>; 3]>,
-    phases: Phases,
+    phases: Rc<Phases>,
     operators: Attribution,
     /// Counts of each operator's longest kernel and of its other rows.
     operations: HashMap<(bool, u32), u32>,

@@ -10,6 +10,7 @@ pub(crate) mod series;
 pub(crate) mod tokens;
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use crate::classes::Class;
 use crate::model::{DeviceKey, Model};
@@ -44,8 +45,20 @@ const STEPS: &[&str] = &["step", "iteration", "iter"];
 /// Words that may stand beside them and the [`COMPANIONS`].
 const BESIDE: &[&str] = &["decode", "engine", "eval", "prefill", "train", "training"];
 
+/// What the name of every step contains, except of those that state their batch.
+const BEGINNINGS: [&str; 2] = ["step", "iter"];
+
+/// Whether a name contains a part (of lower case), whatever the case of the name.
+fn contains_ignoring_case(name: &str, part: &str) -> bool {
+    name.as_bytes().windows(part.len()).any(|found| found.eq_ignore_ascii_case(part.as_bytes()))
+}
+
 /// How the name of a range tells that it is a step, if it does.
 pub(crate) fn style(name: &str) -> Option<Style> {
+    // Most ranges are no steps, and a trace may have millions of different names: their words are not worth looking at.
+    if !BEGINNINGS.iter().any(|part| contains_ignoring_case(name, part)) && Batch::parse(name).is_none() {
+        return None;
+    }
     if Batch::parse(name).is_some() {
         return Some(Style::Annotation);
     }
@@ -94,8 +107,12 @@ impl Steps {
     }
 }
 
-/// The steps of all devices.
-pub(crate) fn of_model(model: &Model) -> Steps {
+/// The steps of all devices, found once for a model.
+pub(crate) fn of_model(model: &Model) -> Rc<Steps> {
+    Rc::clone(model.steps.get_or_init(|| Rc::new(find(model))))
+}
+
+fn find(model: &Model) -> Steps {
     let mut found: BTreeMap<Lane, Vec<(Style, Span, u32)>> = BTreeMap::new();
     let mut known: HashMap<u32, Option<Style>> = HashMap::new();
     // The recorder's own ranges are windows; see `crate::windows`.

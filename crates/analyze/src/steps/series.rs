@@ -5,6 +5,7 @@
 //! iterations overlap; of ranges as [`crate::steps::windows`] has it; of a log from its start to its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use proftool_trace::tables;
 
@@ -67,7 +68,7 @@ pub(crate) struct Timed {
 /// The steps of all devices.
 #[derive(Default)]
 pub(crate) struct Series {
-    ranges: Steps,
+    ranges: Rc<Steps>,
     /// Device, time and batch of each row of `steps`.
     log: Vec<(DeviceKey, Span, Option<Batch>)>,
 }

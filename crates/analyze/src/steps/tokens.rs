@@ -5,6 +5,7 @@
 //! stated is null.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use proftool_trace::tables;
 
@@ -40,7 +41,7 @@ pub(crate) struct Held {
 pub(crate) struct Log {
     /// Device, start and batch of each row of `steps`.
     rows: Vec<(DeviceKey, i64, Batch)>,
-    steps: Steps,
+    steps: Rc<Steps>,
 }
 
 impl Log {

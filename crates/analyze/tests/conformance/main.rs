@@ -3,26 +3,34 @@
 //! `PROFTOOL_BLESS=1 cargo test -p proftool-analyze --test conformance` rewrites the document; without it a difference
 //! fails, and so does any value that is neither equal nor explained row by row.
 
+mod bad_input;
 mod check;
 mod counters;
 mod exact;
 mod formats;
+mod generated;
 mod head;
 mod hta;
 mod nsys_stats;
 mod number;
 mod page;
+mod promises;
 mod published;
 mod quantities;
 mod requests;
+mod results;
 mod roofline;
+mod scene;
 mod sheet;
+mod shuffle;
 mod trace;
 mod tracelens;
 
 use std::path::Path;
 
 use page::Section;
+use proftool_trace::frame::{Tables, int_column, ints, texts};
+use proftool_trace::tables::ACTIVITIES;
 use trace::Trace;
 
 /// The traces that one of the sources says something about.
@@ -115,23 +123,18 @@ fn the_document_is_up_to_date_and_leaves_nothing_unexplained() {
 /// What the document says is worth something only if an error would show.
 #[test]
 fn a_nanosecond_a_launching_call_and_a_lost_row_are_noticed() {
-    type Harm = fn(&mut Trace);
-    let kernel = |trace: &Trace| trace.activities.iter().position(|row| row.kind == "kernel").unwrap();
+    // The change to the row of a kernel: its end, its call; none where the row is lost.
+    type Harm = fn(i64, i64) -> Option<(i64, i64)>;
     let harms: [(&str, Harm); 3] = [
-        ("a nanosecond more", |trace| trace.activities[0].span.1 += 1),
-        ("another call", |trace| trace.activities[0].call = trace.activities.last().unwrap().call),
-        ("a row less", |trace| drop(trace.activities.remove(0))),
+        ("a nanosecond more", |end, call| Some((end + 1, call))),
+        ("another call", |end, _| Some((end, 0))),
+        ("a row less", |_, _| None),
     ];
     with_data(|shared| {
+        let (_, tables) = proftool_import::into_memory(&shared.join("data/kineto/a100_alexnet.json.gz")).unwrap();
         let open = |harm: Option<Harm>| {
-            let (mut section, mut trace) =
-                (exact::section(), Trace::import(&shared.join("data/kineto/a100_alexnet.json.gz")));
-            // The harm is done to the first row: let it be a kernel.
-            let place = kernel(&trace);
-            trace.activities.swap(0, place);
-            if let Some(harm) = harm {
-                harm(&mut trace);
-            }
+            let mut section = exact::section();
+            let trace = Trace::of(harm.map_or_else(|| tables.clone(), |harm| harmed(&tables, harm)));
             exact::compare(&mut section, &shared.join("golden"), &trace, "a100_alexnet");
             section.tally.unexplained
         };
@@ -140,6 +143,24 @@ fn a_nanosecond_a_launching_call_and_a_lost_row_are_noticed() {
             assert!(open(Some(harm)) > 0, "{what}");
         }
     });
+}
+
+/// The tables with a change to their first kernel.
+fn harmed(tables: &Tables, harm: fn(i64, i64) -> Option<(i64, i64)>) -> Tables {
+    let mut frame = tables.get(&ACTIVITIES).clone();
+    let kernel = texts(&frame, "kind").unwrap().iter().position(|kind| kind.as_deref() == Some("kernel")).unwrap();
+    let [mut ends, mut calls] = ["end_ns", "call"].map(|column| ints(&frame, column).unwrap());
+    let changed = harm(ends[kernel].unwrap(), calls[kernel].unwrap());
+    if let Some((end, call)) = changed {
+        (ends[kernel], calls[kernel]) = (Some(end), Some(call));
+    }
+    frame.with_column(int_column("end_ns", ends)).unwrap();
+    frame.with_column(int_column("call", calls)).unwrap();
+    let keep: polars::prelude::BooleanChunked =
+        (0..frame.height()).map(|place| Some(place != kernel || changed.is_some())).collect();
+    let mut tables = tables.clone();
+    tables.set(&ACTIVITIES, frame.filter(&keep).unwrap()).unwrap();
+    tables
 }
 
 #[test]

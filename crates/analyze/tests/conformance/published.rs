@@ -1,16 +1,15 @@
 //! Numbers that the authors of the captures published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use proftool_analyze::operators::{subtract, total};
 use proftool_trace::frame::floats;
 use proftool_trace::tables;
 
 use crate::check::Check;
 use crate::number::Format;
 use crate::page::Section;
-use crate::quantities::covered;
+use crate::results::Results;
 use crate::trace::{Gpu, Trace};
 
 const ROUNDED: &str = "rounded parts";
@@ -44,24 +43,22 @@ struct Device {
     exposed_comm: i64,
 }
 
+/// From the metrics `idle`, `overlap` and `kernels` of the kernels: nsys-ai leaves copies out of the span.
 fn devices(trace: &Trace) -> Vec<Device> {
-    let mut rows: BTreeMap<i64, Vec<&Gpu>> = BTreeMap::new();
-    for row in trace.activities.iter().filter(|row| row.kind == "kernel") {
-        rows.entry(row.device).or_default().push(row);
-    }
-    let device = |rows: Vec<&Gpu>| {
-        let of = |comm: bool| {
-            covered(&rows.iter().filter(|row| row.name.contains("nccl") == comm).copied().collect::<Vec<_>>())
-        };
-        let set = covered(&rows);
+    let numbers: BTreeSet<i64> = trace.activities.iter().map(|row| row.device).collect();
+    let device = |number: i64| {
+        let tables = trace.only(|row| row.kind == "kernel" && row.device == number);
+        let [idle, overlap, kernels] = ["idle", "overlap", "kernels"].map(|metric| Results::compute(&tables, metric));
+        let whole = idle.only(|row| idle.int(row, "queue").is_none());
+        let comm = overlap.only(|row| overlap.text(row, "kind") == Some("comm"));
         Device {
-            all: rows.iter().map(|row| row.length()).sum(),
-            busy: total(&set),
-            span: set.last().unwrap().1 - set[0].0,
-            exposed_comm: total(&subtract(&of(true), &of(false))),
+            all: kernels.sum("total_ns"),
+            busy: idle.int(whole, "busy_ns").unwrap(),
+            span: idle.int(whole, "span_ns").unwrap(),
+            exposed_comm: overlap.int(comm, "exposed_ns").unwrap(),
         }
     };
-    rows.into_values().map(device).collect()
+    numbers.into_iter().map(device).collect()
 }
 
 /// Milliseconds with two digits.
@@ -76,11 +73,10 @@ fn rounded_parts(devices: &[Device]) -> [f64; 3] {
     [sum(|d| d.busy - d.exposed_comm), sum(|d| d.exposed_comm), sum(|d| d.span - d.busy)]
 }
 
-/// Count and time of the kernels whose name contains `part`.
-fn named(trace: &Trace, part: &str) -> (f64, f64) {
-    let rows: Vec<&Gpu> =
-        trace.activities.iter().filter(|row| row.kind == "kernel" && row.name.contains(part)).collect();
-    (rows.len() as f64, ms(rows.iter().map(|row| row.length()).sum()))
+/// Count and time of the kernels whose name contains `part`: the metric `kernels` over both devices.
+fn kernels_named(trace: &Trace, part: &str) -> (f64, f64) {
+    let kernels = Results::compute(&trace.only(|row| row.name.contains(part)), "kernels");
+    (kernels.sum("launches") as f64, ms(kernels.sum("total_ns")))
 }
 
 /// The pair of training steps on two H100 (nsys-ai's documentation of its own fixtures).
@@ -122,7 +118,7 @@ pub(crate) fn h100_pair(section: &mut Section, before: &Trace, after: &Trace) {
         two("idle and launch, change, ms", change(|d| d.span - d.busy), 4.95 + 41.35).or_by(ROUNDED, new[2] - old[2]),
     );
     for (part, counts, time) in [("SendRecv", [66, 62], 8.34), ("flash_fwd", [68, 60], -31.56)] {
-        let [old, new] = [before, after].map(|trace| named(trace, part));
+        let [old, new] = [before, after].map(|trace| kernels_named(trace, part));
         checks.push(Check::exact(format!("{part} launches before"), old.0 as i64, counts[0]));
         checks.push(Check::exact(format!("{part} launches after"), new.0 as i64, counts[1]));
         checks.push(two(&format!("{part}, change, ms"), new.1 - old.1, time));
@@ -140,8 +136,9 @@ pub(crate) fn v100_peer(section: &mut Section, trace: &Trace) {
         Format::Whole.show(first.len() as f64),
         Format::Whole.show(copies.len() as f64)
     ));
-    let bytes: i64 = first.iter().filter_map(|row| row.bytes).sum();
-    let time: i64 = first.iter().map(|row| row.length()).sum();
+    let peers = trace.only(|row| row.device == 0 && row.copy_kind.as_deref() == Some("p2p"));
+    let peers = Results::compute(&peers, "copies");
+    let (bytes, time) = (peers.sum("bytes"), peers.sum("total_ns"));
     section.checks(
         "published",
         &[

@@ -2,7 +2,6 @@
 
 use proftool_analyze::operators::{Span, intersect, total, union};
 
-use crate::number::Numbers;
 use crate::trace::{Gpu, Trace};
 
 /// Classes of kernels by name, as HTA and the independent script have them.
@@ -31,17 +30,11 @@ pub(crate) fn covered(rows: &[&Gpu]) -> Vec<Span> {
 /// The quantities of a set of rows, all in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Quantities {
-    pub(crate) rows: usize,
     pub(crate) span: i64,
     pub(crate) busy: i64,
     pub(crate) idle: i64,
     pub(crate) compute: i64,
-    pub(crate) comm: i64,
-    pub(crate) memory: i64,
-    pub(crate) compute_and_comm: i64,
-    pub(crate) compute_and_memory: i64,
     pub(crate) comm_and_memory: i64,
-    pub(crate) lengths: Numbers,
 }
 
 impl Quantities {
@@ -55,22 +48,12 @@ impl Quantities {
         let span = all.last().map_or(0, |last| last.1) - all.first().map_or(0, |first| first.0);
         let busy = total(&all);
         Self {
-            rows: rows.len(),
             span,
             busy,
             idle: span - busy,
             compute: total(&compute),
-            comm: total(&comm),
-            memory: total(&memory),
-            compute_and_comm: total(&intersect(&compute, &comm)),
-            compute_and_memory: total(&intersect(&compute, &memory)),
             comm_and_memory: total(&intersect(&comm, &memory)),
-            lengths: rows.iter().map(|row| row.length()).collect(),
         }
-    }
-
-    pub(crate) fn exposed_comm(&self) -> i64 {
-        self.comm - self.compute_and_comm
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use polars::prelude::BooleanChunked;
 use proftool_analyze::operators::Span;
 use proftool_import::into_memory;
-use proftool_trace::frame::{Tables, ints, texts};
+use proftool_trace::frame::{Tables, int_column, ints, text_column, texts};
 use proftool_trace::tables;
 
 /// A row of `activities`.
@@ -48,18 +49,12 @@ pub(crate) struct Call {
 /// A row of `ranges`.
 #[derive(Clone, Debug)]
 pub(crate) struct Range {
-    pub(crate) process: Option<i64>,
-    pub(crate) thread: Option<i64>,
-    pub(crate) end_thread: Option<i64>,
     pub(crate) domain: Option<String>,
     pub(crate) name: String,
     pub(crate) style: String,
     pub(crate) start: i64,
     pub(crate) end: Option<i64>,
-    pub(crate) depth: Option<i64>,
     pub(crate) payload: Option<String>,
-    /// Place of the enclosing range in [`Trace::ranges`].
-    pub(crate) parent: Option<usize>,
 }
 
 /// One imported file.
@@ -75,6 +70,10 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn import(path: &Path) -> Self {
         let (_, tables) = into_memory(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self::of(tables)
+    }
+
+    pub(crate) fn of(tables: Tables) -> Self {
         let ids = whole(&tables, &tables::CALLS, "id");
         let by_id: HashMap<i64, usize> = ids.iter().enumerate().map(|(place, id)| (id.unwrap(), place)).collect();
         let devices = whole(&tables, &tables::DEVICES, "device").into_iter().flatten();
@@ -91,6 +90,45 @@ impl Trace {
     /// What devices worked on: kernels, copies and sets, not synchronisation.
     pub(crate) fn work(&self) -> Vec<&Gpu> {
         self.activities.iter().filter(|row| row.kind != "sync").collect()
+    }
+
+    /// The tables with the activities for which that holds, all on one device, as sources have them that sum over devices.
+    pub(crate) fn only(&self, keep: impl Fn(&Gpu) -> bool) -> Tables {
+        self.named(|row| keep(row).then(|| row.name.clone()))
+    }
+
+    /// As [`Trace::only`] of the activities that get a name, under that name: the metrics group by what a source groups by.
+    pub(crate) fn named(&self, name: impl Fn(&Gpu) -> Option<String>) -> Tables {
+        let names: Vec<Option<String>> = self.activities.iter().map(name).collect();
+        let mut frame = self.tables.get(&tables::ACTIVITIES).clone();
+        let keep: BooleanChunked = names.iter().map(|name| Some(name.is_some())).collect();
+        frame.with_column(text_column("name", names.iter().map(|name| name.as_deref().or(Some(""))))).unwrap();
+        frame.with_column(int_column("device", names.iter().map(|_| Some(0)))).unwrap();
+        let mut tables = self.tables.clone();
+        tables.set(&tables::ACTIVITIES, frame.filter(&keep).unwrap()).unwrap();
+        tables.set(&tables::DEVICES, self.tables.get(&tables::DEVICES).head(Some(0))).unwrap();
+        tables.set(&tables::QUEUES, self.tables.get(&tables::QUEUES).head(Some(0))).unwrap();
+        tables
+    }
+
+    /// Tables of [`Trace::named`] with the calls that launched these activities under their names too.
+    pub(crate) fn calling(&self, mut tables: Tables, name: impl Fn(&Gpu) -> Option<String>) -> Tables {
+        let mut names: Vec<String> = self.calls.iter().map(|call| call.name.clone()).collect();
+        for row in self.activities.iter().filter(|row| row.kind == "kernel") {
+            if let (Some(call), Some(name)) = (row.call, name(row)) {
+                names[call] = name;
+            }
+        }
+        let mut frame = tables.get(&tables::CALLS).clone();
+        frame.with_column(text_column("name", names.iter().map(|name| Some(name.as_str())))).unwrap();
+        tables.set(&tables::CALLS, frame).unwrap();
+        tables
+    }
+
+    /// When the launching call of each activity began, by the activity's id.
+    pub(crate) fn calls_by_id(&self) -> HashMap<i64, i64> {
+        let ids = whole(&self.tables, &tables::ACTIVITIES, "id").into_iter().flatten();
+        ids.zip(&self.activities).filter_map(|(id, row)| Some((id, self.call(row)?.span.0))).collect()
     }
 
     /// The launching call of a row.
@@ -158,29 +196,34 @@ fn calls(tables: &Tables) -> Vec<Call> {
 
 fn ranges(tables: &Tables) -> Vec<Range> {
     let table = &tables::RANGES;
-    let number = |name| whole(tables, table, name);
-    let [process, thread, end_thread, start, end] =
-        ["process", "thread", "end_thread", "start_ns", "end_ns"].map(number);
-    let [id, parent, depth] = ["id", "parent", "depth"].map(number);
-    let by_id: HashMap<i64, usize> = id.iter().enumerate().map(|(place, id)| (id.unwrap(), place)).collect();
+    let [start, end] = ["start_ns", "end_ns"].map(|name| whole(tables, table, name));
     let [domain, name, style, payload] = ["domain", "name", "style", "payload"].map(|name| text(tables, table, name));
     let texts = domain.into_iter().zip(name).zip(style).zip(payload);
     texts
         .enumerate()
         .map(|(at, (((domain, name), style), payload))| Range {
-            process: process[at],
-            thread: thread[at],
-            end_thread: end_thread[at],
             domain,
             name: name.unwrap(),
             style: style.unwrap(),
             start: start[at].unwrap(),
             end: end[at],
-            depth: depth[at],
             payload,
-            parent: parent[at].map(|id| by_id[&id]),
         })
         .collect()
+}
+
+/// The tables of several files, each a rank of one run.
+pub(crate) fn ranks(files: &[PathBuf]) -> Tables {
+    let mut all = Tables::default();
+    for (rank, file) in files.iter().enumerate() {
+        let (_, tables) = into_memory(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        for table in tables::ALL.iter().filter(|table| table.column("rank").is_some()) {
+            let mut frame = tables.get(table).clone();
+            frame.with_column(int_column("rank", (0..frame.height()).map(|_| Some(rank as i64)))).unwrap();
+            all.append(table, &frame).unwrap();
+        }
+    }
+    all
 }
 
 /// `../shared`, where it is there.

@@ -9,19 +9,22 @@ use proftool_trace::Artifact;
 use crate::artifacts::Source;
 use crate::failure::{Failure, Outcome};
 use crate::names;
-use crate::output::{self, Format};
+use crate::output::{self, Format, Order, Rows};
 use crate::rules::RulesFile;
 
-/// Compute metrics: where the device waits, what overlaps, the pipeline bubble, the roofline, the KV transfer.
+/// Compute metrics: what to do first, where the device waits and why, what overlaps, the pipeline bubble, the critical
+/// path, ranks, launches, the roofline.
 ///
 /// Results are printed; those of the default window and the built-in rules are also kept in the artifact's `metrics/`
-/// folder as Parquet.
+/// folder as Parquet. `proftool list metrics` names them all.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool analyze --artifacts artifacts
   proftool analyze --artifacts artifacts --metric idle --metric bubble
   proftool analyze --artifacts artifacts --metric bubble --window each --format json
   proftool analyze --artifacts artifacts --metric classes --rules my-kernels.toml
+  proftool analyze --artifacts artifacts --metric critical_path --free 'linear_*'
+  proftool analyze --artifacts artifacts --metric gaps --rows 5
   proftool list metrics")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -34,6 +37,12 @@ pub(crate) struct Args {
     window: Option<String>,
     #[command(flatten)]
     rules: RulesFile,
+    /// Ask critical_path how much earlier the work would end if these kernels took no time; `*` stands for any text
+    #[arg(long, value_name = "GLOB")]
+    free: Option<String>,
+    /// Rows of a metric that the readable formats show, shared between runs and devices; JSON and CSV hold all
+    #[arg(long, value_name = "N|all", default_value = "20")]
+    rows: Rows,
     /// Every column in the readable formats too
     #[arg(long)]
     wide: bool,
@@ -54,13 +63,66 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let window = Window::parse(args.window.as_deref());
     let rules = args.rules.read()?;
     let runs = args.source.find()?;
-    let results = compute(&runs, &metrics, &Options { window, rules, ..Options::default() })?;
-    let shown: Vec<_> = results
-        .iter()
-        .map(|(metric, frame)| (metric.name, frame.clone(), (!args.wide).then(|| columns(metric.name)).flatten()))
-        .collect();
-    output::print_all(args.format, &shown)?;
+    let options = Options { window, rules, free: args.free.clone(), ..Options::default() };
+    let mut results = compute(&runs, &metrics, &options)?;
+    // What to look at first is printed first.
+    results.sort_by_key(|(metric, _)| metric.name != "findings");
+    if args.format.is_readable() {
+        return print_readable(args, &results);
+    }
+    let whole: Vec<_> = results.into_iter().map(|(metric, frame)| (metric.name, frame, None)).collect();
+    output::print_all(args.format, &whole)?;
     Ok(0)
+}
+
+/// Prints the first rows of each result, and then which results have none.
+fn print_readable(args: &Args, results: &[(&'static Metric, DataFrame)]) -> Outcome {
+    let (full, empty): (Vec<_>, Vec<_>) = results.iter().partition(|(_, frame)| frame.height() > 0);
+    for (metric, frame) in full {
+        let columns = (!args.wide).then(|| columns(metric.name)).flatten().map(|columns| telling(columns, frame));
+        let (shown, left) = output::first(frame, args.rows, order(metric.name));
+        let more = (left > 0).then(|| format!("... and {left} more (--rows all, or --format json)"));
+        output::print_noted(args.format, metric.name, &shown, columns.as_deref(), more.as_deref())?;
+    }
+    if !empty.is_empty() {
+        let names: Vec<&str> = empty.iter().map(|(metric, _)| metric.name).collect();
+        crate::tty::print(&format!("no rows: {}\n", names.join(", ")))?;
+    }
+    Ok(0)
+}
+
+/// The columns, with those that tell rows apart where they differ: the rank, and the run where targets are the same.
+fn telling(columns: &[&'static str], frame: &DataFrame) -> Vec<&'static str> {
+    let distinct =
+        |name: &str| frame.column(name).ok().and_then(|column| column.drop_nulls().n_unique().ok()).unwrap_or(0);
+    let mut all = columns.to_vec();
+    if distinct("run") > distinct("target") {
+        all.push("run");
+    }
+    if distinct("rank") > 1 {
+        all.push("rank");
+    }
+    all
+}
+
+/// What comes first where a result is cut.
+fn order(metric: &str) -> Order {
+    let groups: &'static [&'static str] = match metric {
+        // One order over all ranks and devices.
+        "findings" => &["run"],
+        "critical_path" | "critical_operations" => &["run", "scope", "window"],
+        "queue_depth" => &["run", "rank", "device", "queue"],
+        _ => &["run", "rank", "device"],
+    };
+    let part = match metric {
+        "idle" | "gaps" => Some("queue"),
+        "queue_depth" => Some("bin"),
+        "kv_transfer" => Some("request"),
+        "launch" => Some("name"),
+        "graph_launches" => Some("graph"),
+        _ => None,
+    };
+    Order { groups, part }
 }
 
 /// Computes metrics over several runs: one frame a metric, the runs' rows one after the other. Results of the default
@@ -151,7 +213,6 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "previous",
             "next",
             "call",
-            "call_ns",
             "range",
         ],
         "critical_path" => &[
@@ -184,6 +245,7 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "bound_by",
             "input_name",
         ],
+        "findings" => &["target", "place", "severity", "code", "size_ns", "size_ratio", "rank", "device", "title"],
         "overlap" => &[
             "target",
             "device",
@@ -219,8 +281,6 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "name",
             "state",
             "span_ns",
-            "host_count",
-            "micro_batches",
             "bubble_ratio",
             "fill_drain_ns",
             "imbalance_ns",
@@ -273,6 +333,78 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "datasheet_ratio",
             "observed_ratio",
         ],
+        "roofline_link" => &[
+            "target",
+            "device",
+            "kind",
+            "launches",
+            "wire_bytes",
+            "time_ns",
+            "wire_bytes_per_s",
+            "roof_bytes_per_s",
+            "roof_ratio",
+            "compute_bound_ns",
+            "limiter",
+            "reason",
+        ],
+        "roofline_energy" => &[
+            "target",
+            "device",
+            "phase",
+            "metric",
+            "coverage_ratio",
+            "energy_j",
+            "mean_w",
+            "constant_ratio",
+            "tokens",
+            "joule_per_token",
+            "joule_per_flop",
+            "recoverable_j",
+            "reason",
+        ],
+        "roofline_instruction" => &[
+            "target",
+            "device",
+            "name",
+            "phase",
+            "launches",
+            "time_ns",
+            "instructions_per_s",
+            "issue_ratio",
+            "dram_intensity",
+            "l2_intensity",
+            "l1_intensity",
+            "efficiency_ratio",
+            "limiter",
+        ],
+        "roofline_operator" => &[
+            "target",
+            "device",
+            "phase",
+            "name",
+            "calls",
+            "launches",
+            "time_ns",
+            "flop",
+            "dram_bytes",
+            "arithmetic_intensity",
+            "flop_per_s",
+            "precision",
+        ],
+        "roofline_sampled" => &[
+            "target",
+            "device",
+            "phase",
+            "metric",
+            "role",
+            "samples",
+            "coverage_ratio",
+            "mean",
+            "min",
+            "max",
+            "roof_ratio",
+            "flags",
+        ],
         "roofline_unplaced" => {
             &["target", "device", "name", "phase", "reason", "launches", "time_ns", "time_ratio", "placed_time_ratio"]
         }
@@ -289,6 +421,54 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "unit",
             "confidence",
             "used",
+        ],
+        "power" => &[
+            "target",
+            "device",
+            "window",
+            "scope_kind",
+            "scope",
+            "source",
+            "coverage_ratio",
+            "energy_j",
+            "energy_ratio",
+            "mean_w",
+            "max_w",
+            "tokens",
+            "joule_per_token",
+            "joule_per_output_token",
+        ],
+        "samples" => &[
+            "target",
+            "device",
+            "metric",
+            "unit",
+            "scope_kind",
+            "scope",
+            "samples",
+            "covered_ns",
+            "mean",
+            "p50",
+            "p95",
+            "max",
+            "above_90_ratio",
+            "issue",
+        ],
+        "throttling" => &[
+            "target",
+            "device",
+            "kind",
+            "name",
+            "coverage_ratio",
+            "active_ns",
+            "active_ratio",
+            "kernels",
+            "kernel_ns",
+            "kernel_mean_hz",
+            "drop_ratio",
+            "spec_drop_ratio",
+            "lost_ns",
+            "reason",
         ],
         "triage" => &["target", "device", "name", "phase", "symptom", "cause", "confidence", "evidence"],
         "waterfall" => &[
@@ -384,9 +564,18 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
             "between_idle_ns",
             "reliable",
         ],
-        "kernel_durations" => {
-            &["target", "device", "window", "kind", "from_ns", "to_ns", "kernels", "total_ns", "kernels_ratio", "time_ratio"]
-        }
+        "kernel_durations" => &[
+            "target",
+            "device",
+            "window",
+            "kind",
+            "from_ns",
+            "to_ns",
+            "kernels",
+            "total_ns",
+            "kernels_ratio",
+            "time_ratio",
+        ],
         "calls" => &[
             "target",
             "rank",
@@ -496,4 +685,19 @@ pub(crate) fn columns(metric: &str) -> Option<&'static [&'static str]> {
         ],
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_columns_for_a_screen_and_they_are_in_its_schema() {
+        for metric in METRICS {
+            let shown = columns(metric.name).unwrap_or_else(|| panic!("{} has no columns for a screen", metric.name));
+            let is_known = |name: &&str| metric.table.columns.iter().any(|column| column.name == *name);
+            assert!(shown.iter().all(is_known), "{}: {shown:?}", metric.name);
+            assert!(shown.len() <= 15, "{} is too wide for a screen", metric.name);
+        }
+    }
 }

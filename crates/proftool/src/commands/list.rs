@@ -10,16 +10,21 @@ use proftool_trace::{Table, tables};
 
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output::{self, Format};
+use crate::tty;
+
+/// Sentences are wrapped at this width where the terminal does not say otherwise.
+const WIDTH: usize = 100;
 
 /// Show what there is: targets, profilers, importers, metrics, hardware, tables.
 ///
-/// Of metrics and tables every format but `table` documents each column.
+/// Of metrics and tables every format but `table` documents each column: its type, whether it may be null, its meaning.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool list targets
   proftool list tables --format markdown      every column with its meaning
   proftool list hardware                      the devices whose datasheets are known
-  proftool list metrics")]
+  proftool list metrics
+  proftool list metrics --format json         the schema of every result")]
 pub(crate) struct Args {
     /// What to list
     what: What,
@@ -52,11 +57,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
         What::Targets => ("targets", ["target", "what it is", "parameters"], targets()),
         What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
         What::Importers => ("importers", ["importer", "what it is", ""], importers()),
-        What::Metrics => ("metrics", ["metric", "what it is", "columns"], metrics()),
+        What::Metrics => ("metrics", ["metric", "what it is", ""], metrics()),
         What::Hardware => ("hardware", ["hardware", "what it is", "peaks"], hardware()),
-        What::Tables => ("tables", ["table", "what it is", "columns"], canonical_tables()),
+        What::Tables => ("tables", ["table", "what it is", ""], canonical_tables()),
     };
-    output::print(args.format, title, &frame(heading, &rows)?, None)?;
+    output::print_wrapped(args.format, title, &frame(heading, &rows)?, WIDTH)?;
+    if args.format == Format::Table && matches!(args.what, What::Metrics | What::Tables) {
+        tty::print(&format!("each column with its meaning: proftool list {title} --format markdown (csv, json)\n"))?;
+    }
     Ok(0)
 }
 
@@ -117,7 +125,7 @@ fn importers() -> Vec<Row> {
 fn metrics() -> Vec<Row> {
     proftool_analyze::metrics::METRICS
         .iter()
-        .map(|metric| [metric.name.to_owned(), metric.doc.to_owned(), columns(metric.table)])
+        .map(|metric| [metric.name.to_owned(), metric.doc.to_owned(), String::new()])
         .collect()
 }
 
@@ -145,14 +153,5 @@ fn peaks(spec: &gpu::GpuSpec) -> String {
 }
 
 fn canonical_tables() -> Vec<Row> {
-    tables::ALL.iter().map(|table| [table.name.to_owned(), table.doc.to_owned(), columns(table)]).collect()
-}
-
-fn columns(table: &Table) -> String {
-    let names: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("{} {}{}", column.name, column.dtype.name(), if column.nullable { "?" } else { "" }))
-        .collect();
-    names.join(", ")
+    tables::ALL.iter().map(|table| [table.name.to_owned(), table.doc.to_owned(), String::new()]).collect()
 }

@@ -1,13 +1,18 @@
 //! Charts: plain data in, one SVG picture out. Nothing here reads files or computes a metric.
 
+pub(crate) mod bandwidth;
 pub(crate) mod bars;
+pub(crate) mod columns;
 mod crowds;
+pub(crate) mod depth;
 mod grid;
+pub(crate) mod histogram;
 mod keys;
 mod labels;
 pub(crate) mod lane;
 pub(crate) mod legend;
 pub(crate) mod limiter;
+mod plane;
 pub(crate) mod points;
 mod roof_labels;
 pub(crate) mod roofline;

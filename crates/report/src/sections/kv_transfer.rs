@@ -27,7 +27,9 @@ struct Line {
     modelled: String,
     hidden: String,
     exposed: String,
+    sender_hidden: String,
     ttft: String,
+    stall: String,
     rate: String,
     link: String,
     interference: String,
@@ -51,16 +53,37 @@ fn line(run: &Run, row: &Row) -> Line {
     let time = |column: &str| format::or_absent(row.int(column), format::duration);
     Line {
         run: format::plain(run.label()),
-        request: row.text("request").map_or_else(|| "all".to_owned(), format::plain),
+        request: request(row),
         window: format::plain(row.text("window").unwrap_or(format::ABSENT)),
         bytes: format::or_absent(row.int("bytes"), |bytes| format::bytes(bytes as f64)),
         total: time("total_ns"),
         modelled: time("simulated_ns"),
         hidden: time("hidden_ns"),
         exposed: time("exposed_ns"),
+        sender_hidden: time("sender_hidden_ns"),
         ttft: time("exposed_ttft_ns"),
+        stall: time("decode_stall_ns"),
         rate: format::or_absent(row.float("bytes_per_s"), format::bandwidth),
         link: format::or_absent(row.float("link_ratio"), format::percent),
         interference: format::or_absent(row.float("interference_ratio"), format::factor),
+    }
+}
+
+/// The request; of all requests there is a row for each source of the intervals.
+fn request(row: &Row) -> String {
+    let all = || format!("all ({})", row.text("source").map_or_else(|| "source not stated".to_owned(), format::plain));
+    row.text("request").map_or_else(all, format::plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn rows_of_all_requests_are_told_apart_by_their_source() {
+        assert_eq!(request(&Row::of(json!({"source": "ucx"}))), "all (ucx)");
+        assert_eq!(request(&Row::of(json!({"request": "r|1", "source": "ucx"}))), r"r\|1");
+        assert_eq!(request(&Row::default()), "all (source not stated)");
     }
 }

@@ -11,14 +11,22 @@ use crate::run::{Report, Row, Run};
 
 mod bubble;
 mod ceilings;
+mod classes;
+mod collectives;
+mod critical_path;
+mod findings;
 mod headline;
+mod idle;
 mod issues;
 mod kv_transfer;
+mod launch;
 mod losses;
 mod modelled;
 mod overlap;
 mod overview;
 mod phases;
+mod power;
+mod ranks;
 mod reproduce;
 mod roofline;
 mod roofline_energy;
@@ -27,6 +35,8 @@ mod roofline_link;
 mod roofline_sampled;
 mod roofline_unplaced;
 mod roofs;
+mod samples;
+mod steps;
 mod timeline;
 mod triage;
 mod waterfall;
@@ -66,6 +76,7 @@ pub(crate) struct Section {
 pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "issues", template: include_str!("../../../../templates/issues.md"), build: issues::build },
     Section { name: "headline", template: include_str!("../../../../templates/headline.md"), build: headline::build },
+    Section { name: "findings", template: include_str!("../../../../templates/findings.md"), build: findings::build },
     Section { name: "overview", template: include_str!("../../../../templates/overview.md"), build: overview::build },
     Section { name: "roofline", template: include_str!("../../../../templates/roofline.md"), build: roofline::build },
     Section { name: "triage", template: include_str!("../../../../templates/triage.md"), build: triage::build },
@@ -102,14 +113,31 @@ pub(crate) const SECTIONS: &[Section] = &[
         build: waterfall::build,
     },
     Section { name: "timeline", template: include_str!("../../../../templates/timeline.md"), build: timeline::build },
+    Section { name: "idle", template: include_str!("../../../../templates/idle.md"), build: idle::build },
+    Section { name: "steps", template: include_str!("../../../../templates/steps.md"), build: steps::build },
+    Section {
+        name: "critical_path",
+        template: include_str!("../../../../templates/critical_path.md"),
+        build: critical_path::build,
+    },
     Section { name: "bubble", template: include_str!("../../../../templates/bubble.md"), build: bubble::build },
     Section { name: "losses", template: include_str!("../../../../templates/losses.md"), build: losses::build },
     Section { name: "overlap", template: include_str!("../../../../templates/overlap.md"), build: overlap::build },
+    Section { name: "classes", template: include_str!("../../../../templates/classes.md"), build: classes::build },
     Section {
         name: "kv_transfer",
         template: include_str!("../../../../templates/kv_transfer.md"),
         build: kv_transfer::build,
     },
+    Section { name: "ranks", template: include_str!("../../../../templates/ranks.md"), build: ranks::build },
+    Section {
+        name: "collectives",
+        template: include_str!("../../../../templates/collectives.md"),
+        build: collectives::build,
+    },
+    Section { name: "launch", template: include_str!("../../../../templates/launch.md"), build: launch::build },
+    Section { name: "samples", template: include_str!("../../../../templates/samples.md"), build: samples::build },
+    Section { name: "power", template: include_str!("../../../../templates/power.md"), build: power::build },
     Section { name: "ceilings", template: include_str!("../../../../templates/ceilings.md"), build: ceilings::build },
     Section { name: "modelled", template: include_str!("../../../../templates/modelled.md"), build: modelled::build },
     Section {

@@ -1,6 +1,7 @@
 //! A small pair of artifacts with plausible numbers: a two-stage pipeline on two cores against one core.
 
 mod gpu;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,6 +15,7 @@ use proftool_trace::table::Table;
 use proftool_trace::tables::{ACTIVITIES, CEILINGS, DEVICES, ISSUES, QUEUES, RANGES, WORK};
 
 pub(crate) use gpu::{crowd, gpu, gpus};
+pub(crate) use timeline::timeline;
 
 const MS: i64 = 1_000_000;
 const BLOCKS: i64 = 3;

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use proftool_timeline::measure::Measure;
 
@@ -26,8 +27,8 @@ pub(super) struct Computed {
     devices: BTreeMap<DeviceKey, Side>,
     ranks: BTreeMap<i64, Side>,
     /// The phase of each activity.
-    pub(super) phases: Phases,
-    steps: OnceCell<Steps>,
+    pub(super) phases: Rc<Phases>,
+    steps: OnceCell<Rc<Steps>>,
     /// Whether the phase of any compute is known to be a prefill (or mixed).
     pub(super) knows_prefill: bool,
     /// Whether the phase of any compute is known to be a decode (or mixed).

@@ -19,7 +19,7 @@ const SHOWN: usize = 16;
 const COUNTERS: &[&str] = &[", seq = ", ", op_id = "];
 
 /// The name without its counters.
-fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     match steps::style(name) {
         Some(Style::Annotation) => starred(name, |number| number.bytes().any(|digit| digit != b'0')),
         Some(Style::Profiler | Style::Iteration) => starred(name, |_| true),

@@ -7,6 +7,8 @@ mod times;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use proftool_trace::frame::Tables;
+
 use crate::number::Format;
 use crate::page::Section;
 use crate::sheet::Sheet;
@@ -31,6 +33,8 @@ const FRAME: &str = "Kineto's frame";
 const DURATION: &str = "cut durations";
 
 const TIES: &str = "ties";
+
+const POINTS: &str = "points";
 
 pub(crate) fn section() -> Section {
     let mut section = Section::new("HTA 0.6.1", "Kineto: HTA 0.6.1");
@@ -73,12 +77,19 @@ pub(crate) fn section() -> Section {
             "a launch and a start at the same microsecond are in no order; HTA sorts with an unstable sort. Its \
             value must lie between all launches first and all starts first.",
         ),
+        (
+            POINTS,
+            "a bandwidth is the sum of the rates of all copies that run, taken whenever one begins or ends; the metric \
+            `copies` has the rate of each copy. They are the same where no two copies of a kind run at once.",
+        ),
     ];
     section.bullets(rules.map(|(label, text)| format!("*{label}*: {text}")));
     section.paragraph(
-        "Kernel types, gaps, bandwidths and all lists are on the rows of HTA's window. *Idle of a stream, all* is \
-         proftool's rule (what the union of its rows leaves free), beside the sum of HTA's three categories. Not \
-         compared: `timing.csv` (how long HTA took), and the deviation of bandwidths where durations are cut.",
+        "The metrics that give the column *proftool*: `idle` and `overlap` (temporal breakdown, hidden communication), \
+         `gaps` and `idle` of one stream, `copies` (count, least, median and most bandwidth), `queue_depth`, `launch` \
+         (calls and delays), `kernels` (statistics by name). Kernel types, statistics of gaps (from the end of the \
+         row before to the next start), the other bandwidths and lists, which no metric gives, are computed in the test. Gaps, bandwidths and all lists are on the rows of HTA's \
+         window. Not compared: `timing.csv` (how long HTA took), and the deviation of bandwidths where durations are cut.",
     );
     section
 }
@@ -102,6 +113,8 @@ pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, name:
     checks.extend(times::overlap(&pair));
     checks.extend(times::types(&pair));
     checks.extend(times::idle(&pair));
+    checks.extend(queues::launch_sums(&pair));
+    checks.extend(queues::depths(&pair));
     checks.extend(queues::bandwidth(&pair));
     section.checks("HTA", &checks);
     let mut lists = vec![
@@ -157,6 +170,12 @@ impl<'a> Pair<'a> {
 
     fn sheet(&self, report: &str) -> Sheet {
         Sheet::open(&self.folder.join(format!("{}__{report}.csv", self.name)))
+    }
+
+    /// The tables with the rows of work that HTA keeps and that hold.
+    fn tables(&self, wanted: impl Fn(&Gpu) -> bool) -> Tables {
+        let last = last_step(self.trace);
+        self.trace.only(|row| row.kind != "sync" && kept(self.trace, row, last) && wanted(row))
     }
 
     /// Which rule sets the two apart in sums over all rows.

@@ -7,6 +7,7 @@ use super::{FRAME, Pair, TENTH_US, last_step};
 use crate::check::List;
 use crate::number::{Numbers, quantile};
 use crate::quantities::class;
+use crate::results::Results;
 use crate::sheet::Sheet;
 use crate::trace::{Gpu, Trace};
 
@@ -52,10 +53,29 @@ fn five(numbers: &Numbers) -> [f64; 5] {
 /// `get_gpu_kernel_breakdown`, every kernel.
 pub(super) fn kernels(pair: &Pair) -> List {
     let mut list = List::new("gpu_kernel_breakdown_all: sum, max, min, deviation, mean by name");
-    let ours = by_name(&pair.kept)
-        .iter()
-        .map(|(key, numbers)| ((key.0.to_owned(), key.1.to_owned()), five(numbers)))
-        .collect();
+    let metric = Results::compute(&pair.tables(|_| true), "kernels");
+    let rows: BTreeMap<&str, usize> =
+        (0..metric.rows).filter_map(|row| Some((metric.text(row, "name")?, row))).collect();
+    let single = metric.rows - (0..metric.rows).filter_map(|row| metric.float(row, "stddev_ns")).count();
+    let of_metric = |row: &usize| {
+        let whole = |column| metric.int(*row, column).unwrap() as f64;
+        // Of one value the metric has no deviation, and HTA 0.
+        let (deviation, mean) =
+            (metric.float(*row, "stddev_ns").unwrap_or(0.0), metric.float(*row, "mean_ns").unwrap());
+        [whole("total_ns"), whole("max_ns"), whole("min_ns"), deviation, mean].map(|ns| ns / 1e3)
+    };
+    let ours = by_name(&pair.kept);
+    let ours = ours.iter().map(|(key, numbers)| {
+        // Memory is no kernel.
+        let of_kernel = rows.get(key.0).filter(|_| key.1 != "MEMORY");
+        ((key.0.to_owned(), key.1.to_owned()), of_kernel.map_or_else(|| five(numbers), of_metric))
+    });
+    let ours = ours.collect();
+    if single > 0 {
+        list.note(format!(
+            "the deviations of {single} kernels that ran once are null in the metric and compared as 0."
+        ));
+    }
     statistics(&mut list, &pair.sheet("gpu_kernel_breakdown_all"), &ours, (None, TENTH_US));
     list
 }

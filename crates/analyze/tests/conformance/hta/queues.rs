@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{DURATION, Pair, TENTH_US, TIES, us};
+use super::{DURATION, POINTS, Pair, TENTH_US, TIES, WINDOW, us};
 use crate::check::{Check, List};
+use crate::exact::HTA_LAUNCHES;
 use crate::number::{Format, deviation, quantile};
+use crate::results::Results;
 use crate::sheet::Sheet;
 use crate::trace::Gpu;
 
@@ -64,6 +66,64 @@ fn rates(rows: &[&Gpu], longer: i64) -> Vec<f64> {
     points
 }
 
+/// A rate of single copies in GB/s, over the rows of the metric where it is the least or the most of all.
+fn rate(metric: &Results, what: &str) -> Option<f64> {
+    let rates = |column: &str| (0..metric.rows).filter_map(|row| metric.float(row, column)).collect::<Vec<_>>();
+    let found = match what {
+        "min" => rates("min_bytes_per_s").into_iter().reduce(f64::min),
+        "max" => rates("max_bytes_per_s").into_iter().reduce(f64::max),
+        "50%" if metric.rows == 1 => rates("median_bytes_per_s").pop(),
+        _ => None,
+    };
+    found.map(|rate| rate / 1e9)
+}
+
+/// `get_cuda_kernel_launch_stats`, its sums: the metric `launch` of the calls that HTA knows.
+pub(super) fn launch_sums(pair: &Pair) -> Vec<Check> {
+    let (sheet, metric) =
+        (pair.sheet("cuda_kernel_launch_stats_rank0"), Results::compute(&pair.tables(|_| true), "launch"));
+    let known = |row: &usize| metric.text(*row, "name").is_some_and(|name| HTA_LAUNCHES.contains(&name));
+    let rows: Vec<usize> = (0..metric.rows).filter(known).collect();
+    let ours = |column: &str| rows.iter().filter_map(|row| metric.int(*row, column)).sum::<i64>();
+    let sum = |column: &str| (0..sheet.rows.len()).map(|row| sheet.number(row, column)).sum::<f64>();
+    let time = |quantity: &str, ours: i64, theirs: f64| {
+        Check::float(quantity.to_owned(), us(ours), theirs, Format::Fixed(3), TENTH_US)
+    };
+    vec![
+        Check::exact("launches", ours("launches"), sheet.rows.len() as i64),
+        time("launches: sum of the calls, µs", ours("api_total_ns"), sum("cpu_duration")),
+        time("launches: sum of the delays, µs", ours("queue_delay_total_ns"), sum("launch_delay")),
+    ]
+}
+
+/// `get_queue_length_summary`, its count and maximum: the metric `queue_depth`.
+pub(super) fn depths(pair: &Pair) -> Vec<Check> {
+    let sheet = two_level(pair, "queue_length_summary");
+    let [whole, window] =
+        [pair.trace.only(|_| true), pair.tables(|_| true)].map(|tables| Results::compute(&tables, "queue_depth"));
+    let mut checks = Vec::new();
+    for row in 0..sheet.rows.len() {
+        let stream = sheet.number(row, "stream") as i64;
+        let of = |depth: &Results, column: &str| {
+            let row = depth.only(|row| depth.int(row, "queue") == Some(stream) && depth.int(row, "bin").is_none());
+            depth.int(row, column).unwrap_or(0)
+        };
+        // It counts a change at each launch and at each start.
+        let theirs = sheet.number(row, "count") as i64 / 2;
+        let check = Check::exact(format!("queue of stream {stream}: launches"), of(&whole, "launches"), theirs);
+        checks.push(check.or_by(WINDOW, of(&window, "launches") as f64));
+        let theirs = sheet.number(row, "max") as i64;
+        let check = Check::exact(format!("queue of stream {stream}: most waiting"), of(&whole, "max_depth"), theirs);
+        let (low, high, _) = queue_lengths(pair, stream);
+        checks.push(if of(&window, "max_depth") == theirs {
+            check.or_by(WINDOW, theirs as f64)
+        } else {
+            check.or_between(TIES, (quantile(&low, 1.0), quantile(&high, 1.0)))
+        });
+    }
+    checks
+}
+
 /// `get_memory_bw_summary`.
 pub(super) fn bandwidth(pair: &Pair) -> Vec<Check> {
     let sheet = two_level(pair, "memory_bw_summary");
@@ -74,23 +134,26 @@ pub(super) fn bandwidth(pair: &Pair) -> Vec<Check> {
         let rows: Vec<&Gpu> =
             pair.kept.iter().filter(|row| row.name.starts_with(kind) && row.kind != "kernel").copied().collect();
         let (ours, slowest) = (rates(&rows, 0), rates(&rows, if cut { 999 } else { 0 }));
+        let metric = Results::compute(&pair.tables(|row| row.name.starts_with(kind) && row.kind != "kernel"), "copies");
         let quantity = |what: &str| format!("bandwidth of {kind}: {what}, GB/s");
-        checks.push(Check::float(
-            format!("bandwidth of {kind}: points"),
-            ours.len() as f64,
+        let points = Check::float(
+            format!("bandwidth of {kind}: copies"),
+            metric.sum("copies") as f64,
             sheet.number(row, "count"),
             Format::Whole,
             0.0,
-        ));
+        );
+        checks.push(points.or_by(POINTS, ours.len() as f64));
         let mean = |rates: &[f64]| rates.iter().sum::<f64>() / rates.len() as f64;
-        let mut push = |what: &str, ours: f64, slowest: f64| {
+        let mut push = |what: &str, metric: Option<f64>, ours: f64, slowest: f64| {
             let theirs = sheet.number(row, what);
-            let check = Check::float(quantity(what), ours, theirs, Format::Fixed(6), theirs.abs() * 1e-9);
-            checks.push(if cut { check.or_between(DURATION, (slowest, ours)) } else { check });
+            let shown = metric.unwrap_or(ours);
+            let check = Check::float(quantity(what), shown, theirs, Format::Fixed(6), theirs.abs() * 1e-9);
+            checks.push(if cut { check.or_between(DURATION, (slowest, ours)) } else { check.or_by(POINTS, ours) });
         };
-        push("mean", mean(&ours), mean(&slowest));
+        push("mean", None, mean(&ours), mean(&slowest));
         for (what, part) in [("min", 0.0), ("25%", 0.25), ("50%", 0.5), ("75%", 0.75), ("max", 1.0)] {
-            push(what, quantile(&ours, part), quantile(&slowest, part));
+            push(what, rate(&metric, what), quantile(&ours, part), quantile(&slowest, part));
         }
         if !cut {
             let theirs = sheet.number(row, "std");

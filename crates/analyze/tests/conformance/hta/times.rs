@@ -2,47 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use proftool_analyze::operators::{total, union};
+use proftool_trace::frame::Tables;
 
 use super::{CENT, CUT, Pair, TENTH_US, THRESHOLD, WINDOW, us};
 use crate::check::{Check, List};
 use crate::number::{Format, Numbers};
 use crate::quantities::{Class, Quantities, class, covered};
+use crate::results::Results;
 use crate::trace::Gpu;
 
 /// `get_temporal_breakdown`.
 pub(super) fn temporal(pair: &Pair) -> Vec<Check> {
     let sheet = pair.sheet("temporal_breakdown");
-    let (ours, rule) = (Quantities::of(&pair.work), Quantities::of(&pair.with_sync));
+    let tables = pair.trace.only(|_| true);
+    let ours = metrics(&Results::compute(&tables, "idle"), &Results::compute(&tables, "overlap"));
     let parts = |all: &Quantities| [all.idle, all.compute, all.busy - all.compute, all.span];
+    let rule = parts(&Quantities::of(&pair.with_sync));
     let names = ["idle", "compute", "non_compute", "kernel"];
     let mut checks = Vec::new();
-    for ((name, ours_ns), rule_ns) in names.into_iter().zip(parts(&ours)).zip(parts(&rule)) {
+    for ((name, ours_ns), rule_ns) in names.into_iter().zip(ours).zip(rule) {
         let theirs = sheet.number(0, &format!("{name}_time(us)"));
         let quantity = format!("temporal: {name} time, µs");
         let check = Check::float(quantity, us(ours_ns), theirs, Format::Fixed(3), TENTH_US);
         checks.push(check.or_by(pair.label(), us(rule_ns)));
         if name != "kernel" {
-            let share = |part: i64, all: &Quantities| 100.0 * part as f64 / all.span as f64;
+            let share = |part: i64, all: [i64; 4]| 100.0 * part as f64 / all[3] as f64;
             let theirs = sheet.number(0, &format!("{name}_time_pctg"));
-            let check = Check::float(
-                format!("temporal: {name} time, %"),
-                share(ours_ns, &ours),
-                theirs,
-                Format::Fixed(2),
-                CENT,
-            );
-            checks.push(check.or_by(pair.label(), share(rule_ns, &rule)));
+            let check =
+                Check::float(format!("temporal: {name} time, %"), share(ours_ns, ours), theirs, Format::Fixed(2), CENT);
+            checks.push(check.or_by(pair.label(), share(rule_ns, rule)));
         }
     }
     checks
 }
 
+/// Idle, compute, busy without compute, span.
+fn metrics(idle: &Results, overlap: &Results) -> [i64; 4] {
+    let whole = idle.only(|row| idle.int(row, "queue").is_none());
+    let [busy, rest, span] = ["busy_ns", "idle_ns", "span_ns"].map(|column| idle.int(whole, column).unwrap());
+    let compute = overlap.only(|row| overlap.text(row, "kind") == Some("compute"));
+    let compute = overlap.int(compute, "total_ns").unwrap();
+    [rest, compute, busy - compute, span]
+}
+
 /// `get_comm_comp_overlap`.
 pub(super) fn overlap(pair: &Pair) -> Option<Check> {
     let sheet = pair.sheet("comm_comp_overlap");
-    let share = |all: &Quantities| 100.0 * all.compute_and_comm as f64 / all.comm as f64;
-    let (ours, rule) = (Quantities::of(&pair.work), Quantities::of(&pair.kept));
+    let share = |tables: &Tables| {
+        let overlap = Results::compute(tables, "overlap");
+        let comm = overlap.only(|row| overlap.text(row, "kind") == Some("comm"));
+        overlap.float(comm, "hidden_ratio").map_or(f64::NAN, |share| 100.0 * share)
+    };
+    let (ours, rule) = (pair.trace.only(|_| true), pair.tables(|_| true));
     let theirs: f64 = sheet.text(0, "comp_comm_overlap_pctg").parse().ok()?;
     Some(
         Check::float("comm hidden behind compute, %", share(&ours), theirs, Format::Fixed(2), CENT)
@@ -118,43 +129,69 @@ fn previous_row_gaps(pair: &Pair, limit: i64) -> BTreeMap<(i64, &'static str), V
         for two in rows.windows(2) {
             let gap = two[1].span.0 - two[0].span.1;
             let late = pair.trace.call(two[1]).is_some_and(|call| call.span.0 > two[0].span.1);
-            let category = if late {
-                "host_wait"
-            } else if gap < limit {
-                "kernel_wait"
-            } else {
-                "other"
-            };
-            gaps.get_mut(&(stream, category)).unwrap().push(gap);
+            gaps.get_mut(&(stream, category((gap, late), limit))).unwrap().push(gap);
         }
     }
     gaps
 }
 
+/// Rows in one part of a stream: the metric `gaps` lists 10,000 gaps.
+const PART: usize = 8000;
+
+/// The gaps of one stream by the metric `gaps`: length, and whether the call of the row behind it begins inside or after.
+/// Part by part, each beginning with the last row of the one before.
+fn metric_gaps(pair: &Pair, stream: i64) -> Vec<(i64, bool)> {
+    let mut starts: Vec<i64> = pair.kept.iter().filter(|row| row.queue == Some(stream)).map(|row| row.span.0).collect();
+    starts.sort_unstable();
+    let (calls, mut found) = (pair.trace.calls_by_id(), Vec::new());
+    for first in (0..starts.len()).step_by(PART) {
+        let part = starts[first]..=starts[(first + PART).min(starts.len() - 1)];
+        let gaps =
+            Results::compute(&pair.tables(|row| row.queue == Some(stream) && part.contains(&row.span.0)), "gaps");
+        let rows: Vec<usize> = (0..gaps.rows).filter(|row| gaps.int(*row, "queue").is_none()).collect();
+        assert!(rows.iter().all(|row| gaps.int(*row, "gap_count") == Some(rows.len() as i64)), "all gaps are listed");
+        for row in rows {
+            let [start, length] = ["start_ns", "length_ns"].map(|column| gaps.int(row, column).unwrap());
+            let call = gaps.int(row, "next_id").and_then(|id| calls.get(&id));
+            found.push((length, call.is_some_and(|begin| *begin > start)));
+        }
+    }
+    found
+}
+
+/// HTA's category of a gap, with a limit in nanoseconds.
+fn category((length, late): (i64, bool), limit: i64) -> &'static str {
+    match (late, length < limit) {
+        (true, _) => "host_wait",
+        (false, true) => "kernel_wait",
+        (false, false) => "other",
+    }
+}
+
 /// `get_idle_time_breakdown`: sums by stream and category, and the idle time of each stream.
 pub(super) fn idle(pair: &Pair) -> Vec<Check> {
     let sheet = pair.sheet("idle_time_breakdown_rank0");
-    let (documented, actual) = (previous_row_gaps(pair, 30), previous_row_gaps(pair, 30_000));
     let mut checks = Vec::new();
     let mut sums: BTreeMap<i64, f64> = BTreeMap::new();
+    let mut listed: BTreeMap<i64, Vec<(i64, bool)>> = BTreeMap::new();
     for row in 0..sheet.rows.len() {
-        let (stream, category) = (sheet.number(row, "stream") as i64, sheet.text(row, "idle_category"));
-        let of = |gaps: &BTreeMap<(i64, &'static str), Vec<i64>>| {
-            us(gaps.iter().filter(|((s, c), _)| *s == stream && *c == category).flat_map(|(_, gaps)| gaps).sum())
+        let (stream, wanted) = (sheet.number(row, "stream") as i64, sheet.text(row, "idle_category"));
+        let gaps = listed.entry(stream).or_insert_with(|| metric_gaps(pair, stream));
+        let of = |limit: i64| {
+            let of_category = gaps.iter().filter(|gap| category(**gap, limit) == wanted);
+            us(of_category.map(|gap| gap.0).sum())
         };
         let theirs = sheet.number(row, "idle_time");
-        let quantity = format!("idle of stream {stream}: {category}, µs");
-        checks.push(
-            Check::float(quantity, of(&documented), theirs, Format::Fixed(3), TENTH_US).or_by(THRESHOLD, of(&actual)),
-        );
+        let quantity = format!("idle of stream {stream}: {wanted}, µs");
+        checks.push(Check::float(quantity, of(30), theirs, Format::Fixed(3), TENTH_US).or_by(THRESHOLD, of(30_000)));
         *sums.entry(stream).or_default() += theirs;
     }
     for (stream, theirs) in sums {
-        let rows: Vec<&Gpu> = pair.kept.iter().filter(|row| row.queue == Some(stream)).copied().collect();
-        let set = union(&rows.iter().map(|row| row.span).collect::<Vec<_>>());
-        let idle = set.last().unwrap().1 - set[0].0 - total(&set);
+        let idle = Results::compute(&pair.tables(|row| row.queue == Some(stream)), "idle");
+        let whole = idle.only(|row| idle.int(row, "queue").is_none());
         let quantity = format!("idle of stream {stream}: all (by the union of its rows), µs");
-        checks.push(Check::float(quantity, us(idle), theirs, Format::Fixed(3), TENTH_US));
+        let ours = us(idle.int(whole, "idle_ns").unwrap());
+        checks.push(Check::float(quantity, ours, theirs, Format::Fixed(3), TENTH_US));
     }
     checks
 }

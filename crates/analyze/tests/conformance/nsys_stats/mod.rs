@@ -1,6 +1,7 @@
 //! NVIDIA's own `nsys stats` over the SQLite exports of the same name.
 
 mod launches;
+mod metric;
 mod ranges;
 mod rows;
 mod summary;
@@ -44,14 +45,20 @@ pub(crate) fn section() -> Section {
 const RULES: &[&str] = &[
     "*Sums* (`kern`, `mem_time`, `mem_size`, `gpu`, `api`, `nvtx`): share of all rows, total, count, mean, median, least, \
      most and sample deviation by name; kernels by demangled name, in 2022.4 by launch shape too; calls of runtime and \
-     driver; ranges by style and name, one without an end ends with the last of all. MB are 10^6 bytes.",
+     driver; ranges by style and name, one without an end ends with the last of all. MB are 10^6 bytes. Kernels are those \
+     of the metric `kernels` over all devices, calls those of `calls`; of copies and sets count, time and bytes are those \
+     of `copies`, the rest is computed in the test; of ranges the test's sums by name are compared, and over all names \
+     those of the metric `ranges`.",
     "*gpu_trace*: start, duration, correlation, grid, block, registers, shared memory (static and dynamic are one column \
      in `activities`, compared with their sum), bytes, throughput, memory kinds (of a set, in the first column there and \
      as destination here), device, context, stream and name of each row. The empty column `GreenCtx` is left out.",
     "*kern_exec_sum*: by process, thread, device, call and kernel: A = the call, Q = from its end to the kernel's start \
-     where that is not negative, K = the kernel, T = from the call's start to the end of the later of both.",
+     where that is not negative, K = the kernel, T = from the call's start to the end of the later of both. Counts, \
+     averages and medians of A and Q, and the most of Q, are those of the metric `launch`, K that of `kernels`; the rest \
+     is computed in the test.",
     "*nvtx_gpu_proj_sum*: ranges that begin and end on one thread and that hold a whole launching call of it, from the \
-     start of the first row so launched to the end of the last; rows, level and children by the parents in `ranges`.",
+     start of the first row so launched to the end of the last; operations there are launches here. From the projections \
+     of which the metric `ranges` is made, as `nvtx_kern_sum`.",
     "*nvtx_kern_sum*: kernels by the ranges that hold their call, all levels; without a range those that none holds.",
     "*Names*: a domain that was not given a name is `domain 1` here and nothing there; copies have the names of 2023 and \
      later (`[CUDA memcpy Device-to-Host]` for `[CUDA memcpy DtoH]`).",

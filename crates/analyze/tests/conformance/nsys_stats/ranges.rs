@@ -2,22 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proftool_analyze::classes::Kind;
+use proftool_analyze::metrics::ranges::Instances;
+use proftool_analyze::model::{Model, Range as Drawn};
+
 use super::summary::{Summary, grouped};
 use super::{number, spread};
 use crate::check::List;
 use crate::number::Numbers;
+use crate::results::Results;
 use crate::sheet::Sheet;
-use crate::trace::{Range, Trace};
+use crate::trace::Trace;
 
 /// Ranges by name and style; one that never ended ends at the last time of any.
 pub(super) fn ranges(list: &mut List, sheet: &Sheet, trace: &Trace) {
     let last = trace.ranges.iter().map(|range| range.end.unwrap_or(range.start).max(range.start)).max().unwrap_or(0);
     let ours = trace.ranges.iter().filter(|range| range.style != "mark");
     let ours = ours.map(|range| {
-        (format!("{} {}", style(&range.style), range_name(range)), range.end.unwrap_or(last) - range.start)
+        let name = named(range.domain.as_deref(), &range.name);
+        (format!("{} {name}", style(&range.style)), range.end.unwrap_or(last) - range.start)
     });
     let theirs = |row: usize| format!("{} {}", sheet.text(row, "Style"), sheet.text(row, "Range"));
-    Summary { ours: grouped(ours), total: "Total Time", count: "Instances", scale: 1.0 }.compare(list, sheet, &theirs);
+    let metric = BTreeMap::new();
+    let summary = Summary { ours: grouped(ours), metric, total: "Total Time", count: "Instances", scale: 1.0 };
+    summary.compare(list, sheet, &theirs);
+    all_ranges(list, sheet, trace, last);
+}
+
+/// The metric `ranges` over all names: its rows are paths, and names without counters.
+fn all_ranges(list: &mut List, sheet: &Sheet, trace: &Trace, last: i64) {
+    let result = Results::compute(&trace.tables, "ranges");
+    for wanted in ["PushPop", "StartEnd"] {
+        let rows = (0..result.rows)
+            .filter(|row| result.text(*row, "style").is_some_and(|own| own != "mark" && style(own) == wanted));
+        let rows: Vec<usize> = rows.collect();
+        let here = |column: &str| rows.iter().filter_map(|row| result.int(*row, column)).sum::<i64>() as f64;
+        let theirs = (0..sheet.rows.len()).filter(|row| sheet.text(*row, "Style") == wanted);
+        let there: Vec<usize> = theirs.collect();
+        let there = |column: &str| there.iter().map(|row| sheet.number(*row, column)).sum::<f64>();
+        // Ranges that never ended have no length in the metric.
+        let open = trace
+            .ranges
+            .iter()
+            .filter(|range| range.end.is_none() && style(&range.style) == wanted && range.style != "mark");
+        let open: i64 = open.map(|range| last - range.start).sum();
+        list.number(|| format!("all instances of {wanted}"), here("instances"), there("Instances"), 0.0);
+        list.number(|| format!("all time of {wanted}"), here("total_ns") + open as f64, there("Total Time"), 0.5);
+    }
 }
 
 fn style(style: &str) -> &'static str {
@@ -25,79 +56,60 @@ fn style(style: &str) -> &'static str {
 }
 
 /// The name behind its domain; a domain whose name was not recorded is `domain 1` here and nothing there.
-fn range_name(range: &Range) -> String {
-    match range.domain.as_deref().filter(|domain| !domain.starts_with("domain ")) {
-        Some(domain) => format!("{domain}:{}", range.name),
-        None => range.name.clone(),
+fn named(domain: Option<&str>, name: &str) -> String {
+    match domain.filter(|domain| !domain.starts_with("domain ")) {
+        Some(domain) => format!("{domain}:{name}"),
+        None => name.to_owned(),
     }
 }
 
-/// Ranges and rows of one thread.
-type Lane = (Vec<usize>, Vec<usize>);
+/// The projections that the metric `ranges` is made of.
+struct Projections {
+    model: Model,
+    all: Instances,
+}
 
-/// Which ranges of its own thread enclose the call that launched a row; a sweep of each thread with what is open.
-fn enclosing(trace: &Trace) -> Vec<(usize, Vec<usize>)> {
-    let last = trace.ranges.iter().map(|range| range.end.unwrap_or(range.start).max(range.start)).max().unwrap_or(0);
-    let mut threads: BTreeMap<(Option<i64>, Option<i64>), Lane> = BTreeMap::new();
-    for (place, range) in trace.ranges.iter().enumerate() {
-        let one_thread = range.end_thread.is_none() || range.end_thread == range.thread;
-        if range.style != "mark" && one_thread {
-            threads.entry((range.process, range.thread)).or_default().0.push(place);
-        }
+impl Projections {
+    fn of(trace: &Trace) -> Self {
+        let model = Model::read(&trace.tables).unwrap();
+        let all = Instances::of_model(&model);
+        Self { model, all }
     }
-    for (place, row) in trace.activities.iter().enumerate().filter(|(_, row)| row.kind != "sync") {
-        if let Some(call) = trace.call(row) {
-            threads.entry((call.process, call.thread)).or_default().1.push(place);
-        }
+
+    fn range(&self, at: usize) -> &Drawn {
+        &self.model.ranges[self.all.range[at] as usize]
     }
-    let mut found = Vec::new();
-    for (mut ranges, mut rows) in threads.into_values() {
-        ranges.sort_by_key(|place| trace.ranges[*place].start);
-        rows.sort_by_key(|place| trace.call(&trace.activities[*place]).unwrap().span.0);
-        let (mut next, mut open): (usize, Vec<usize>) = (0, Vec::new());
-        for place in rows {
-            let span = trace.call(&trace.activities[place]).unwrap().span;
-            while next < ranges.len() && trace.ranges[ranges[next]].start <= span.0 {
-                open.push(ranges[next]);
-                next += 1;
-            }
-            let end = |range: &usize| trace.ranges[*range].end.unwrap_or(last);
-            open.retain(|range| end(range) >= span.0);
-            found.push((place, open.iter().copied().filter(|range| end(range) >= span.1).collect()));
-        }
+
+    /// Style and name of a projected range, as nsys prints them.
+    fn key(&self, at: usize) -> String {
+        let range = self.range(at);
+        let domain = range.domain.map(|domain| self.model.names.text(domain));
+        format!("{} {}", style(range.style.name()), named(domain, self.model.names.text(range.name)))
     }
-    found
+
+    /// The innermost range that holds an activity, and those around it.
+    fn around(&self, activity: usize) -> impl Iterator<Item = usize> + '_ {
+        let innermost = self.all.innermost[activity];
+        let all = std::iter::successors(innermost, |at| self.all.projected[*at as usize].parent);
+        all.map(|at| at as usize)
+    }
 }
 
 /// Ranges projected onto the devices: from the start of the first row launched inside to the end of the last.
 pub(super) fn projections(list: &mut List, sheet: &Sheet, trace: &Trace) {
-    let last = trace.ranges.iter().map(|range| range.end.unwrap_or(range.start).max(range.start)).max().unwrap_or(0);
-    let mut spans: BTreeMap<usize, (i64, i64, BTreeSet<Option<i64>>)> = BTreeMap::new();
-    for (place, ranges) in enclosing(trace) {
-        let row = &trace.activities[place];
-        for range in ranges {
-            let span = spans.entry(range).or_insert((i64::MAX, i64::MIN, BTreeSet::new()));
-            *span = (span.0.min(row.span.0), span.1.max(row.span.1), std::mem::take(&mut span.2));
-            span.2.insert(row.correlation);
-        }
-    }
-    let mut children: BTreeMap<usize, i64> = BTreeMap::new();
-    for range in spans.keys() {
-        if let Some(parent) = trace.ranges[*range].parent {
-            *children.entry(parent).or_default() += 1;
+    let found = Projections::of(trace);
+    let mut children = vec![0_i64; found.all.projected.len()];
+    for held in found.all.projected.iter().filter(|held| held.operations > 0) {
+        if let Some(parent) = held.parent {
+            children[parent as usize] += 1;
         }
     }
     let mut groups: BTreeMap<String, Vec<[i64; 5]>> = BTreeMap::new();
-    for (range, (start, end, rows)) in &spans {
-        let row = &trace.ranges[*range];
-        let values = [
-            end - start,
-            row.end.unwrap_or(last) - row.start,
-            rows.len() as i64,
-            row.depth.unwrap_or(0),
-            children.get(range).copied().unwrap_or(0),
-        ];
-        groups.entry(format!("{} {}", style(&row.style), range_name(row))).or_default().push(values);
+    for (at, held) in found.all.projected.iter().enumerate() {
+        let Some(span) = held.span() else { continue };
+        let host = found.range(at).span;
+        let values = [span.1 - span.0, host.1 - host.0, held.launches.into(), held.level.into(), children[at]];
+        groups.entry(found.key(at)).or_default().push(values);
     }
     for row in 0..sheet.rows.len() {
         let key = format!("{} {}", sheet.text(row, "Style"), sheet.text(row, "Range"));
@@ -130,30 +142,28 @@ type Group = (BTreeSet<usize>, BTreeSet<usize>, Vec<i64>);
 
 /// Kernels by the ranges that they were launched in.
 pub(super) fn range_kernels(list: &mut List, sheet: &Sheet, trace: &Trace) {
+    let found = Projections::of(trace);
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    let mut outside: BTreeSet<usize> =
-        (0..trace.activities.len()).filter(|place| trace.activities[*place].kind == "kernel").collect();
-    for (place, ranges) in enclosing(trace) {
-        let row = &trace.activities[place];
-        if row.kind != "kernel" {
-            continue;
-        }
-        let call = trace.call(row).unwrap();
-        for range in ranges {
-            outside.remove(&place);
-            let of = &trace.ranges[range];
-            let ids = [call.process, call.thread].map(|id| id.unwrap().to_string()).join(" ");
-            let group =
-                groups.entry(format!("{} {} {ids} {}", range_name(of), style(&of.style), row.name)).or_default();
-            group.0.insert(range);
+    for (place, row) in found.model.activities.iter().enumerate().filter(|(_, row)| row.kind == Kind::Kernel) {
+        let (kernel, length) = (found.model.names.text(row.name), row.span.1 - row.span.0);
+        let mut add = |key: String, range: Option<usize>| {
+            let group = groups.entry(key).or_default();
+            group.0.extend(range);
             group.1.insert(place);
-            group.2.push(row.length());
+            group.2.push(length);
+        };
+        let mut inside = false;
+        for at in found.around(place) {
+            let range = found.range(at);
+            let domain = range.domain.map(|domain| found.model.names.text(domain));
+            let name = named(domain, found.model.names.text(range.name));
+            let ids = [range.process, range.thread].map(|id| id.unwrap_or(-1).to_string()).join(" ");
+            add(format!("{name} {} {ids} {kernel}", style(range.style.name())), Some(at));
+            inside = true;
         }
-    }
-    for place in outside {
-        let group = groups.entry(format!("    {}", trace.activities[place].name)).or_default();
-        group.1.insert(place);
-        group.2.push(trace.activities[place].length());
+        if !inside {
+            add(format!("    {kernel}"), None);
+        }
     }
     for row in 0..sheet.rows.len() {
         let key = ["NVTX Range", "Style", "PID", "TID", "Kernel Name"].map(|column| sheet.text(row, column)).join(" ");

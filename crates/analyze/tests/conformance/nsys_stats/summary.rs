@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{number, of_kind, spread};
+use super::metric::{self, Measured, Rounded, Stats};
+use super::{number, of_kind};
 use crate::check::List;
 use crate::number::Numbers;
 use crate::sheet::Sheet;
@@ -11,7 +12,10 @@ use crate::trace::{Gpu, Trace};
 
 /// Compares a summary: rows with a key, their share, total, count and spread.
 pub(super) struct Summary<'n> {
+    /// The lengths by key, for what no metric gives and for the rules of nsys.
     pub(super) ours: BTreeMap<String, Vec<i64>>,
+    /// What a metric says, by key.
+    pub(super) metric: BTreeMap<String, Stats>,
     pub(super) total: &'n str,
     pub(super) count: &'n str,
     pub(super) scale: f64,
@@ -20,26 +24,36 @@ pub(super) struct Summary<'n> {
 impl Summary<'_> {
     pub(super) fn compare(mut self, list: &mut List, sheet: &Sheet, key: &dyn Fn(usize) -> String) {
         let whole: i64 = self.ours.values().flatten().sum();
+        let (mut rounded, by_metric) = (Rounded::default(), !self.metric.is_empty());
         for row in 0..sheet.rows.len() {
             let key = key(row);
             let Some(values) = self.ours.remove(&key) else {
                 list.differs(|| format!("{key} is there only"));
                 continue;
             };
-            let values: Numbers = values.into_iter().collect();
+            let (values, metric): (Numbers, _) = (values.into_iter().collect(), self.metric.remove(&key));
+            if by_metric && metric.is_none() {
+                list.differs(|| format!("the metric has no {key}"));
+            }
+            let metric: Stats = metric.unwrap_or_default();
             list.tally.equal += 1;
-            let total = values.sum() as f64 / self.scale;
+            let total = metric.total.unwrap_or(values.sum() as f64) / self.scale;
             number(list, || format!("total of {key}"), Some(total), sheet.text(row, self.total));
-            number(list, || format!("count of {key}"), Some(values.count() as f64), sheet.text(row, self.count));
-            spread(list, sheet, row, (&key, "", self.scale), &values);
+            let count = metric.count.unwrap_or(values.count() as f64);
+            number(list, || format!("count of {key}"), Some(count), sheet.text(row, self.count));
+            metric.spread(list, sheet, row, (&key, "", self.scale), &values, &mut rounded);
             if sheet.find("Time").is_some() {
-                let share = 100.0 * values.sum() as f64 / whole as f64;
+                let share = metric.share.unwrap_or(100.0 * values.sum() as f64 / whole as f64);
                 number(list, || format!("share of {key}"), Some(share), sheet.text(row, "Time"));
             }
         }
         for key in self.ours.keys() {
             list.differs(|| format!("{key} is here only"));
         }
+        for key in self.metric.keys() {
+            list.differs(|| format!("{key} is in the metric only"));
+        }
+        rounded.note(list);
     }
 }
 
@@ -90,14 +104,16 @@ pub(super) fn kernels(list: &mut List, sheet: &Sheet, trace: &Trace) {
             name.to_owned()
         }
     };
-    Summary { ours, total: "Total Time", count: "Instances", scale: 1.0 }.compare(list, sheet, &theirs);
+    let metric = metric::kernels(trace, key);
+    Summary { ours, metric, total: "Total Time", count: "Instances", scale: 1.0 }.compare(list, sheet, &theirs);
 }
 
 pub(super) fn memory_times(list: &mut List, sheet: &Sheet, trace: &Trace) {
     let old = old_names(sheet);
     let ours = grouped(of_kind(trace, &["copy", "set"]).map(|row| (operation(old, &row.name), row.length())));
     let theirs = |row: usize| sheet.text(row, "Operation").to_owned();
-    Summary { ours, total: "Total Time", count: "Count", scale: 1.0 }.compare(list, sheet, &theirs);
+    let metric = metric::copies(trace, |row| operation(old, &row.name), Measured::Time);
+    Summary { ours, metric, total: "Total Time", count: "Count", scale: 1.0 }.compare(list, sheet, &theirs);
 }
 
 /// In megabytes of 10^6 bytes.
@@ -105,7 +121,8 @@ pub(super) fn memory_sizes(list: &mut List, sheet: &Sheet, trace: &Trace) {
     let old = old_names(sheet);
     let ours = of_kind(trace, &["copy", "set"]).map(|row| (operation(old, &row.name), row.bytes.unwrap()));
     let theirs = |row: usize| sheet.text(row, "Operation").to_owned();
-    Summary { ours: grouped(ours), total: "Total", count: "Count", scale: 1e6 }.compare(list, sheet, &theirs);
+    let metric = metric::copies(trace, |row| operation(old, &row.name), Measured::Bytes);
+    Summary { ours: grouped(ours), metric, total: "Total", count: "Count", scale: 1e6 }.compare(list, sheet, &theirs);
 }
 
 pub(super) fn gpu(list: &mut List, sheet: &Sheet, trace: &Trace) {
@@ -114,7 +131,13 @@ pub(super) fn gpu(list: &mut List, sheet: &Sheet, trace: &Trace) {
     let ours = of_kind(trace, &["kernel", "copy", "set"]);
     let ours = ours.map(|row| (format!("{} {}", category(row), operation(old, &row.name)), row.length()));
     let theirs = |row: usize| format!("{} {}", sheet.text(row, "Category"), sheet.text(row, "Operation"));
-    Summary { ours: grouped(ours), total: "Total Time", count: "Instances", scale: 1.0 }.compare(list, sheet, &theirs);
+    let named = |row: &Gpu| format!("{} {}", category(row), operation(old, &row.name));
+    let mut metric = metric::kernels(trace, named);
+    // A share of the metric is among kernels.
+    metric.values_mut().for_each(|stats| stats.share = None);
+    metric.extend(metric::copies(trace, named, Measured::Time));
+    Summary { ours: grouped(ours), metric, total: "Total Time", count: "Instances", scale: 1.0 }
+        .compare(list, sheet, &theirs);
 }
 
 pub(super) fn calls(list: &mut List, sheet: &Sheet, trace: &Trace) {
@@ -135,7 +158,8 @@ pub(super) fn calls(list: &mut List, sheet: &Sheet, trace: &Trace) {
         }
         name.to_owned()
     };
-    Summary { ours, total: "Total Time", count: "Num Calls", scale: 1.0 }.compare(list, sheet, &theirs);
+    let metric = metric::calls(trace);
+    Summary { ours, metric, total: "Total Time", count: "Num Calls", scale: 1.0 }.compare(list, sheet, &theirs);
     if !versions.is_empty() {
         // The names were counted as equal keys.
         list.tally.equal -= cut.get();

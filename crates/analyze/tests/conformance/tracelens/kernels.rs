@@ -5,41 +5,44 @@ use std::collections::{BTreeMap, HashMap};
 use super::operators::{Arguments, plain};
 use super::{SHORT_NS, parts};
 use crate::check::List;
+use crate::results::Results;
 use crate::sheet::Sheet;
 use crate::trace::{Gpu, Trace};
 
 fn linked_span(trace: &Trace) -> i64 {
-    let linked: Vec<&Gpu> = trace.work().into_iter().filter(|row| row.call.is_some()).collect();
-    parts(&linked)["total_time"]
+    parts(trace, |row| row.call.is_some())["total_time"]
 }
 
 /// Kernels by parent operator, name and stream, those without a launching call too.
 pub(super) fn kernels(list: &mut List, sheet: &Sheet, trace: &Trace, owners: &HashMap<usize, usize>) {
-    let mut groups: BTreeMap<(String, String, i64), Vec<i64>> = BTreeMap::new();
-    for (place, row) in trace.activities.iter().enumerate().filter(|(_, row)| row.kind == "kernel") {
-        let owner = owners.get(&place).map_or(String::new(), |operator| trace.calls[*operator].name.clone());
-        groups.entry((owner, row.name.clone(), row.queue.unwrap())).or_default().push(row.length());
-    }
-    let (all, span) = (groups.values().flatten().sum::<i64>() as f64, linked_span(trace) as f64);
+    let names: HashMap<*const Gpu, String> = (trace.activities.iter().enumerate())
+        .map(|(place, row)| {
+            let owner = owners.get(&place).map_or("", |operator| &trace.calls[*operator].name);
+            (std::ptr::from_ref(row), group(owner, &row.name, row.queue.unwrap_or(-1)))
+        })
+        .collect();
+    let named = |row: &Gpu| (row.kind == "kernel").then(|| names[&std::ptr::from_ref(row)].clone());
+    let metric = Results::compute(&trace.named(named), "kernels");
+    let mut groups: BTreeMap<&str, usize> =
+        (0..metric.rows).filter_map(|row| Some((metric.text(row, "name")?, row))).collect();
+    let span = linked_span(trace) as f64;
     for row in 0..sheet.rows.len() {
-        let name = sheet.text(row, "Kernel name").to_owned();
-        let key = (sheet.text(row, "Parent cpu_op").to_owned(), name, sheet.number(row, "Kernel stream") as i64);
-        let Some(lengths) = groups.remove(&key) else {
+        let stream = sheet.number(row, "Kernel stream") as i64;
+        let key = group(sheet.text(row, "Parent cpu_op"), sheet.text(row, "Kernel name"), stream);
+        let Some(found) = groups.remove(key.as_str()) else {
             list.differs(|| format!("{key:?} is there only"));
             continue;
         };
         list.tally.equal += 1;
-        let (sum, count) = (lengths.iter().sum::<i64>() as f64, lengths.len() as f64);
-        let least = *lengths.iter().min().unwrap() as f64;
-        let most = *lengths.iter().max().unwrap() as f64;
+        let whole = |column| metric.int(found, column).unwrap() as f64;
         let values = [
-            ("Kernel duration (µs)_sum", sum / 1e3),
-            ("Kernel duration (µs)_count", count),
-            ("Kernel duration (µs)_mean", sum / count / 1e3),
-            ("Kernel duration (µs)_min", least / 1e3),
-            ("Kernel duration (µs)_max", most / 1e3),
-            ("Percent of kernels time (%)", 100.0 * sum / all),
-            ("Percent of total time (%)", 100.0 * sum / span),
+            ("Kernel duration (µs)_sum", whole("total_ns") / 1e3),
+            ("Kernel duration (µs)_count", whole("launches")),
+            ("Kernel duration (µs)_mean", metric.float(found, "mean_ns").unwrap() / 1e3),
+            ("Kernel duration (µs)_min", whole("min_ns") / 1e3),
+            ("Kernel duration (µs)_max", whole("max_ns") / 1e3),
+            ("Percent of kernels time (%)", 100.0 * metric.float(found, "time_ratio").unwrap()),
+            ("Percent of total time (%)", 100.0 * whole("total_ns") / span),
         ];
         for (column, ours) in values {
             list.number(|| format!("{column} of {key:?}"), ours, sheet.number(row, column), 1e-3);
@@ -48,6 +51,10 @@ pub(super) fn kernels(list: &mut List, sheet: &Sheet, trace: &Trace, owners: &Ha
     for key in groups.keys() {
         list.differs(|| format!("{key:?} is here only"));
     }
+}
+
+fn group(operator: &str, kernel: &str, stream: i64) -> String {
+    format!("{operator}\u{1f}{kernel}\u{1f}{stream}")
 }
 
 /// All short kernels, in bins of equal width from the shortest to the longest.
@@ -67,6 +74,12 @@ pub(super) fn histogram(list: &mut List, sheet: &Sheet, trace: &Trace) {
         list.number(|| format!("end of bin {row}"), edge(row + 1), sheet.number(row, "bin_end"), 1e-3);
         list.number(|| format!("bin {row}"), f64::from(count), sheet.number(row, "count"), 0.0);
     }
+    let durations = Results::compute(&trace.only(|row| row.kind == "kernel"), "kernel_durations");
+    let below =
+        |row: usize| durations.text(row, "kind") == Some("below") && durations.int(row, "to_ns") == Some(SHORT_NS);
+    let ours = durations.int(durations.only(below), "kernels").unwrap() as f64;
+    let theirs: f64 = (0..sheet.rows.len()).map(|row| sheet.number(row, "count")).sum();
+    list.number(|| "all short kernels".to_owned(), ours, theirs, 0.0);
     list.note(format!(
         "short is under {} µs; {} kernels, also those without a launching call.",
         SHORT_NS / 1000,

@@ -6,13 +6,14 @@ mod operators;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use proftool_analyze::operators::{intersect, subtract, total, union};
+use proftool_analyze::Rules;
 
 use crate::check::{Check, List};
 use crate::number::Format;
 use crate::page::Section;
-use crate::quantities::covered;
+use crate::results::Results;
 use crate::sheet::Sheet;
 use crate::trace::{Gpu, Trace};
 
@@ -50,6 +51,12 @@ pub(crate) fn section() -> Section {
         ),
     ]);
     section.paragraph(
+        "The timeline is that of the metrics `idle` and `overlap` with TraceLens's classes in a file of `--rules` \
+         (exposed copies are the exclusive time of copies), kernels by operator those of `kernels`, the number of short \
+         kernels that of `kernel_durations`. Operators and the histogram's bins, which no metric gives, are computed in the \
+         test.",
+    );
+    section.paragraph(
         "The reports with modelled FLOP and bytes (`GEMM`, `SDPA_fwd`, ...) stand beside the metric `roofline_operator`: \
          FLOP and bytes of a call to 9 digits (MB there are 2^20 bytes), calls, kernel time, and the mean over the calls of \
          FLOP / time within what the rounding of their durations allows. By its label differs what TraceLens counts by \
@@ -67,7 +74,6 @@ pub(crate) fn section() -> Section {
 pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, (name, folder): (&str, &str)) {
     let folder = golden.join("tracelens").join(folder);
     let work = trace.work();
-    let linked: Vec<&Gpu> = work.iter().filter(|row| row.call.is_some()).copied().collect();
     let lost: Vec<&Gpu> = work.iter().filter(|row| row.call.is_none()).copied().collect();
     section.heading(name);
     section.paragraph(&format!(
@@ -76,7 +82,7 @@ pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, (name
         lost.len(),
         Format::Fixed(3).show(lost.iter().map(|row| row.length()).sum::<i64>() as f64 / 1e3)
     ));
-    section.checks("TraceLens", &timeline(&Sheet::open(&folder.join("gpu_timeline.csv")), &work, &linked));
+    section.checks("TraceLens", &timeline(&Sheet::open(&folder.join("gpu_timeline.csv")), trace));
     let owners = operators::owners(trace);
     let mut lists = Vec::new();
     let mut list = |file: &str, what: &str, compare: &dyn Fn(&mut List, &Sheet)| {
@@ -115,31 +121,31 @@ pub(crate) fn compare(section: &mut Section, golden: &Path, trace: &Trace, (name
     section.lists(&lists, Some("µs or %"));
 }
 
-/// Computation, exposed communication and copies, busy, idle, all.
-fn parts(rows: &[&Gpu]) -> BTreeMap<&'static str, i64> {
-    let of = |kinds: &[&str], comm: bool| {
-        let wanted = |row: &&&Gpu| kinds.contains(&row.kind.as_str()) && row.name.contains("nccl") == comm;
-        covered(&rows.iter().filter(wanted).copied().collect::<Vec<_>>())
-    };
-    let (compute, comm, copies) = (of(&["kernel", "set"], false), of(&["kernel"], true), of(&["copy"], false));
-    let all = covered(rows);
-    let (span, busy) = (all.last().unwrap().1 - all[0].0, total(&all));
-    let exposed_comm = subtract(&comm, &compute);
-    let hiding = union(&[compute.clone(), comm.clone()].concat());
+/// Computation, exposed communication and copies, busy, idle, all: the metrics `idle` and `overlap` of the rows that hold,
+/// with TraceLens's classes.
+fn parts(trace: &Trace, wanted: impl Fn(&Gpu) -> bool) -> BTreeMap<&'static str, i64> {
+    let tables = trace.only(|row| row.kind != "sync" && wanted(row));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/tracelens/classes.toml");
+    let rules = Arc::new(Rules::with_file(&file).unwrap());
+    let (idle, overlap) = (Results::compute(&tables, "idle"), Results::compute_with(&tables, "overlap", &rules));
+    let whole = idle.only(|row| idle.int(row, "queue").is_none());
+    let of_idle = |column| idle.int(whole, column).unwrap();
+    let of_class =
+        |kind: &str, column| overlap.int(overlap.only(|row| overlap.text(row, "kind") == Some(kind)), column).unwrap();
     BTreeMap::from([
-        ("computation_time", total(&compute)),
-        ("exposed_comm_time", total(&exposed_comm)),
-        ("exposed_memcpy_time", total(&copies) - total(&intersect(&copies, &hiding))),
-        ("busy_time", busy),
-        ("idle_time", span - busy),
-        ("total_time", span),
-        ("total_comm_time", total(&comm)),
-        ("total_memcpy_time", total(&copies)),
+        ("computation_time", of_class("compute", "total_ns")),
+        ("exposed_comm_time", of_class("comm", "exposed_ns")),
+        ("exposed_memcpy_time", of_class("copy", "exclusive_ns")),
+        ("busy_time", of_idle("busy_ns")),
+        ("idle_time", of_idle("idle_ns")),
+        ("total_time", of_idle("span_ns")),
+        ("total_comm_time", of_class("comm", "total_ns")),
+        ("total_memcpy_time", of_class("copy", "total_ns")),
     ])
 }
 
-fn timeline(sheet: &Sheet, work: &[&Gpu], linked: &[&Gpu]) -> Vec<Check> {
-    let (ours, rule) = (parts(work), parts(linked));
+fn timeline(sheet: &Sheet, trace: &Trace) -> Vec<Check> {
+    let (ours, rule) = (parts(trace, |_| true), parts(trace, |row| row.call.is_some()));
     let mut checks = Vec::new();
     for row in 0..sheet.rows.len() {
         let part = sheet.text(row, "type");

@@ -19,45 +19,49 @@ struct Sample {
 
 /// One metric of one device: intervals in order that do not overlap.
 #[derive(Debug)]
-pub(in crate::metrics) struct Series {
+pub(crate) struct Series {
     /// Rank and device.
-    pub(in crate::metrics) device: DeviceKey,
+    pub(crate) device: DeviceKey,
     /// Name that the tool gives it.
-    pub(in crate::metrics) metric: String,
+    pub(crate) metric: String,
     /// Base unit.
-    pub(in crate::metrics) unit: Option<String>,
+    pub(crate) unit: Option<String>,
+    /// Its number inside the pass and rank.
+    pub(crate) def: i64,
+    /// Whether an instant states what holds from then on, and not what was since the one before.
+    pub(crate) onwards: bool,
     samples: Vec<Sample>,
 }
 
 /// What the samples of a series say about some windows. A sample counts where any part of it lies inside.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::metrics) struct Tally {
+pub(crate) struct Tally {
     /// Samples.
-    pub(in crate::metrics) samples: i64,
+    pub(crate) samples: i64,
     /// Part of the windows that they cover.
-    pub(in crate::metrics) covered_ns: i64,
+    pub(crate) covered_ns: i64,
     /// Sum of value x ns inside the windows.
-    pub(in crate::metrics) value_ns: f64,
+    pub(crate) value_ns: f64,
     /// Smallest value.
-    pub(in crate::metrics) min: Option<f64>,
+    pub(crate) min: Option<f64>,
     /// Largest value.
-    pub(in crate::metrics) max: Option<f64>,
+    pub(crate) max: Option<f64>,
     /// Samples below zero.
-    pub(in crate::metrics) negative: i64,
+    pub(crate) negative: i64,
     /// Samples above the limit.
-    pub(in crate::metrics) over: i64,
+    pub(crate) over: i64,
     /// Sum of the lengths of the samples, also outside the windows.
-    pub(in crate::metrics) lengths: i64,
+    pub(crate) lengths: i64,
 }
 
 impl Tally {
     /// The mean, weighted by time; `None` where nothing is covered.
-    pub(in crate::metrics) fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         (self.covered_ns > 0).then(|| self.value_ns / self.covered_ns as f64).filter(|mean| mean.is_finite())
     }
 
     /// The mean length of a sample, 0 without any.
-    pub(in crate::metrics) fn typical_ns(&self) -> i64 {
+    pub(crate) fn typical_ns(&self) -> i64 {
         self.lengths / self.samples.max(1)
     }
 
@@ -74,7 +78,7 @@ impl Tally {
 
 impl Series {
     /// The sums over windows (sorted and disjoint), with the samples above `limit` counted.
-    pub(in crate::metrics) fn over(&self, windows: &[Span], limit: Option<f64>) -> Tally {
+    pub(crate) fn over(&self, windows: &[Span], limit: Option<f64>) -> Tally {
         let (mut tally, mut next, mut counted) = (Tally::default(), 0, 0);
         for window in windows {
             next += self.samples[next..].partition_point(|sample| sample.end <= window.0);
@@ -96,7 +100,7 @@ impl Series {
     }
 
     /// As [`Series::over`], of the samples that lie wholly inside one of the windows.
-    pub(in crate::metrics) fn inside(&self, windows: &[Span]) -> Tally {
+    pub(crate) fn inside(&self, windows: &[Span]) -> Tally {
         let mut tally = Tally::default();
         for window in windows {
             let first = self.samples.partition_point(|sample| sample.start < window.0);
@@ -110,18 +114,47 @@ impl Series {
         tally
     }
 
+    /// The intervals and their values, in order.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Span, f64)> {
+        self.samples.iter().map(|sample| ((sample.start, sample.end), sample.value))
+    }
+
+    /// The instants of the readings and their values, in order; of several at one instant the largest.
+    pub(crate) fn readings(&self) -> Vec<(i64, f64)> {
+        let mut readings: Vec<(i64, f64)> = self.samples.iter().map(|sample| (sample.end, sample.value)).collect();
+        readings.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        readings.dedup_by_key(|reading| reading.0);
+        readings
+    }
+
     /// From the first start to the last end.
-    pub(in crate::metrics) fn extent(&self) -> Option<Span> {
+    pub(crate) fn extent(&self) -> Option<Span> {
         Some((self.samples.first()?.start, self.samples.last()?.end))
     }
 }
 
 /// The series of a pass that have intervals, of the metrics (name, unit) that are wanted, in the order in which they
-/// first occur. A series of instants covers the time from one to the next, each value that since the one before.
+/// first occur. A series of instants covers the time from one to the next: each value that since the one before, as
+/// samplers read what has gathered, except in the traces of [`ONWARDS`].
 ///
 /// # Errors
 /// When a frame does not have the columns of its table.
-pub(in crate::metrics) fn read(
+pub(crate) fn read(
+    tables: &Tables,
+    pass: &str,
+    wanted: impl Fn(&str, Option<&str>) -> bool,
+) -> Result<Vec<Series>, Error> {
+    let mut series = read_raw(tables, pass, wanted)?;
+    series.iter_mut().for_each(tidy);
+    series.retain(|series| !series.samples.is_empty());
+    Ok(series)
+}
+
+/// As [`read`], with the rows as they are: also those that cover no time, such as the first reading of a counter.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_raw(
     tables: &Tables,
     pass: &str,
     wanted: impl Fn(&str, Option<&str>) -> bool,
@@ -139,22 +172,35 @@ pub(in crate::metrics) fn read(
         let Some(series) = found.series((ranks[at], devices[at], numbers[at]), &defs) else { continue };
         series.samples.push(Sample { start: starts[at], end: ends[at].max(starts[at]), value });
     }
-    found.series.iter_mut().for_each(tidy);
-    Ok(found.series.into_iter().filter(|series| !series.samples.is_empty()).collect())
+    found.series.sort_by_key(|series| (series.device, series.def));
+    Ok(found.series)
 }
 
-/// Name and unit by rank and number.
-type Definitions = HashMap<(i64, i64), (String, Option<String>)>;
+/// Tools whose counters are events: a value holds from its instant until the next (trace event format, phase `C`, and the
+/// totals of PyTorch's allocator).
+const ONWARDS: &[&str] = &["kineto"];
+
+/// What a series is.
+#[derive(Clone)]
+struct Definition {
+    metric: String,
+    unit: Option<String>,
+    onwards: bool,
+}
+
+/// By rank and number.
+type Definitions = HashMap<(i64, i64), Definition>;
 
 fn definitions(tables: &Tables, pass: &str, wanted: impl Fn(&str, Option<&str>) -> bool) -> Result<Definitions, Error> {
     let rows = Rows::of_pass(tables.get(&tables::COUNTER_DEFS), pass)?;
     let (ranks, defs) = (rows.ints("rank")?, rows.ints("def")?);
-    let (metrics, units) = (rows.texts("metric")?, rows.texts("unit")?);
+    let (metrics, units, tools) = (rows.texts("metric")?, rows.texts("unit")?, rows.texts("tool")?);
     let mut known = Definitions::new();
     for (at, (metric, unit)) in metrics.into_iter().zip(units).enumerate() {
         let metric = metric.unwrap_or_default();
         if wanted(&metric, unit.as_deref()) {
-            known.insert((ranks[at], defs[at]), (metric, unit));
+            let onwards = tools[at].as_deref().is_some_and(|tool| ONWARDS.contains(&tool));
+            known.insert((ranks[at], defs[at]), Definition { metric, unit, onwards });
         }
     }
     Ok(known)
@@ -180,8 +226,9 @@ impl Found {
         if let Some(at) = self.index.get(&key) {
             return Some(*at);
         }
-        let (metric, unit) = defs.get(&(key.0, key.2))?.clone();
-        self.series.push(Series { device: (key.0, key.1), metric, unit, samples: Vec::new() });
+        let Definition { metric, unit, onwards } = defs.get(&(key.0, key.2))?.clone();
+        let device = (key.0, key.1);
+        self.series.push(Series { device, metric, unit, def: key.2, onwards, samples: Vec::new() });
         self.keys.push(key);
         self.index.insert(key, self.keys.len() - 1);
         Some(self.keys.len() - 1)
@@ -191,10 +238,19 @@ impl Found {
 /// Sorts, gives instants the time since the one before, and cuts what overlaps, so that no time counts twice.
 fn tidy(series: &mut Series) {
     let samples = &mut series.samples;
-    if !samples.is_sorted_by_key(|sample| (sample.start, sample.end)) {
-        samples.sort_by_key(|sample| (sample.start, sample.end));
+    // Of equal times the smaller value comes first, so that the order of the rows decides nothing.
+    let order = |a: &Sample, b: &Sample| (a.start, a.end).cmp(&(b.start, b.end)).then(a.value.total_cmp(&b.value));
+    if !samples.is_sorted_by(|a, b| order(a, b).is_le()) {
+        samples.sort_unstable_by(order);
     }
     let instants = samples.iter().all(|sample| sample.start == sample.end);
+    if instants && series.onwards {
+        // Nothing says how long the last one held.
+        for at in 1..samples.len() {
+            samples[at - 1].end = samples[at].start;
+        }
+    }
+    let instants = instants && !series.onwards;
     let mut last = samples.first().map_or(0, |sample| sample.start);
     for sample in samples.iter_mut() {
         sample.start = if instants { last } else { sample.start.max(last) };
@@ -205,11 +261,11 @@ fn tidy(series: &mut Series) {
 
 /// Name, unit, and (start, end, value) of a metric of a test.
 #[cfg(test)]
-pub(in crate::metrics) type FixtureMetric<'a> = (&'a str, &'a str, &'a [(i64, i64, f64)]);
+pub(crate) type FixtureMetric<'a> = (&'a str, &'a str, &'a [(i64, i64, f64)]);
 
 /// Samples of device 0 in tables of a test: each metric with its unit and (start, end, value).
 #[cfg(test)]
-pub(in crate::metrics) fn put(tables: &mut Tables, metrics: &[FixtureMetric<'_>]) {
+pub(crate) fn put(tables: &mut Tables, metrics: &[FixtureMetric<'_>]) {
     use proftool_trace::frame::{build, float_column, int_column, text_column};
     let same = |name, count| int_column(name, vec![Some(0); count]);
     let pass = |count| text_column("pass", vec![Some("host"); count]);
@@ -246,7 +302,14 @@ mod tests {
 
     fn series(samples: &[(i64, i64, f64)]) -> Series {
         let samples = samples.iter().map(|(start, end, value)| Sample { start: *start, end: *end, value: *value });
-        let mut series = Series { device: (0, 0), metric: "m".into(), unit: None, samples: samples.collect() };
+        let mut series = Series {
+            device: (0, 0),
+            metric: "m".into(),
+            unit: None,
+            def: 0,
+            onwards: false,
+            samples: samples.collect(),
+        };
         tidy(&mut series);
         series
     }
@@ -272,6 +335,18 @@ mod tests {
         let doubled = series(&[(0, 10, 1.0), (0, 10, 1.0), (5, 15, 2.0)]);
         let tally = doubled.over(&[(0, 100)], None);
         assert_eq!((tally.covered_ns, tally.value_ns, tally.samples), (15, 20.0, 2));
+    }
+
+    #[test]
+    fn counter_events_hold_until_the_next_one() {
+        let mut series = series(&[]);
+        series.onwards = true;
+        // Of two at one instant the larger.
+        let events = [(30, 3.0), (10, 1.0), (20, 9.0), (20, 2.0)];
+        series.samples = events.map(|(at, value)| Sample { start: at, end: at, value }).to_vec();
+        tidy(&mut series);
+        assert_eq!(series.pieces().collect::<Vec<_>>(), [((10, 20), 1.0), ((20, 30), 9.0)]);
+        assert_eq!(series.readings(), [(20, 1.0), (30, 9.0)]);
     }
 
     #[test]

@@ -1,0 +1,412 @@
+//! What an idle device waits for: the host, the gaps between launched kernels, single long stalls, synchronisation.
+//!
+//! Idle time in gaps of [`LONG_NS`] or more is told gap by gap (`long_gaps`); the rest is the rhythm of the program
+//! (`host_bound`, `kernel_gaps`). So the two kinds of sizes do not hold the same time twice.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proftool_timeline::levels::bins;
+use proftool_timeline::measure::Measure;
+
+use super::sheet::{Line, Place, Sheet};
+use super::wording::{capital, count, percent, share, short, time};
+use super::{Finding, LEAST_PERCENT, Rule, Severity, is_share, matters};
+use crate::Error;
+use crate::classes::Class;
+use crate::metrics::{Input, gaps, idle, launch};
+use crate::operators::{into_union, length};
+use crate::windows::Scope;
+
+/// A gap from which no rhythm of launches explains it: launching one kernel through a framework takes 5 to 100 us.
+const LONG_NS: i64 = 1_000_000;
+
+/// Gaps without a launching call from which the causes say little: one in ten.
+const LEAST_COVERAGE: f64 = 0.9;
+
+/// An idle share below which nobody asks for its causes.
+const LEAST_IDLE: f64 = 0.05;
+
+pub(super) const HOST_BOUND: Rule = Rule {
+    code: "host_bound",
+    doc: "The host launches too late: in gaps below 1 ms the next launch had not begun or was under way.",
+    apply: host_bound,
+};
+
+pub(super) const KERNEL_GAPS: Rule = Rule {
+    code: "kernel_gaps",
+    doc: "Work had been launched, and the device still paused between kernels: the sum of many short gaps.",
+    apply: kernel_gaps,
+};
+
+pub(super) const LONG_GAPS: Rule = Rule {
+    code: "long_gaps",
+    doc: "Single gaps of 1 ms or more hold much of the window; the longest is named with its host call.",
+    apply: long_gaps,
+};
+
+pub(super) const SYNC_BOUND: Rule = Rule {
+    code: "sync_bound",
+    doc: "The device is idle while the host sits in a blocking synchronisation.",
+    apply: sync_bound,
+};
+
+pub(super) const LOW_COVERAGE: Rule = Rule {
+    code: "low_coverage",
+    doc: "Few of the activities behind gaps have a launching call, so the causes of idle time are unsure.",
+    apply: low_coverage,
+};
+
+pub(super) const LOW_UTILISATION: Rule = Rule {
+    code: "low_utilisation",
+    doc: "A device that is busy for most of the window is busy for less than half of some of its 30 parts.",
+    apply: low_utilisation,
+};
+
+pub(super) const GRAPH_GRANULARITY: Rule = Rule {
+    code: "graph_granularity",
+    doc: "Whole-graph rows hide kernels and the gaps between them.",
+    apply: graph_granularity,
+};
+
+const DEVICE_KEYS: &[&str] = &["rank", "device", "queue", "window"];
+const LAUNCH_KEYS: &[&str] = &["rank", "device", "window", "name"];
+
+/// The gaps of one device in one window set.
+struct Gaps<'s> {
+    longest: Line<'s>,
+    count: i64,
+    /// How many gaps are long, their length, and how much of it idle's parts host_wait and launch are.
+    long: i64,
+    long_ns: i64,
+    long_launch_ns: i64,
+    /// Time of the part sync by host call, of the listed gaps.
+    syncs: HashMap<String, i64>,
+}
+
+fn of_devices(sheet: &Sheet) -> BTreeMap<Place, Gaps<'_>> {
+    let mut devices: BTreeMap<Place, Gaps> = BTreeMap::new();
+    for line in sheet.lines().filter(|line| line.is_null("queue")) {
+        // The rows of a device come the longest first.
+        let gaps = devices.entry(line.place()).or_insert_with(|| Gaps {
+            longest: line,
+            count: line.int_or_zero("gap_count"),
+            long: 0,
+            long_ns: 0,
+            long_launch_ns: 0,
+            syncs: HashMap::new(),
+        });
+        let length = line.int_or_zero("length_ns");
+        if length >= LONG_NS {
+            gaps.long += 1;
+            gaps.long_ns = gaps.long_ns.saturating_add(length);
+            let launch = line.int_or_zero("host_wait_ns").saturating_add(line.int_or_zero("launch_ns"));
+            gaps.long_launch_ns = gaps.long_launch_ns.saturating_add(launch);
+        }
+        if line.is("cause", "sync")
+            && let Some(call) = line.text("call")
+        {
+            let sum = gaps.syncs.entry(call).or_default();
+            *sum = sum.saturating_add(line.int_or_zero("sync_ns"));
+        }
+    }
+    devices
+}
+
+/// The rows about all launches of a device, with what is in short gaps of `column`.
+fn short_parts<'s>(
+    launches: &'s Sheet,
+    gaps: &BTreeMap<Place, Gaps>,
+    column: &'static str,
+) -> Vec<(Line<'s>, i64, i64)> {
+    let all = launches.lines().filter(|line| line.is_null("name") && line.flag("reliable") == Some(true));
+    let part = |line: Line<'s>| {
+        let gaps = gaps.get(&line.place())?;
+        let short = line.int(column)?.saturating_sub(gaps.long_launch_ns).max(0);
+        Some((line, short, gaps.count - gaps.long))
+    };
+    all.filter_map(part).collect()
+}
+
+fn host_bound(input: &Input) -> Result<Vec<Finding>, Error> {
+    let (launches, gaps) = (Sheet::of(input, &launch::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
+    let mut found = Vec::new();
+    for (line, bound, gaps) in short_parts(&launches, &of_devices(&gaps), "launch_bound_ns") {
+        let (span, starts) = (line.int_or_zero("span_ns"), line.int_or_zero("launches"));
+        // Where most gaps have no launching call, low_coverage speaks.
+        if !matters(bound, span) || line.float("gap_coverage_ratio").unwrap_or(0.0) < 0.5 || starts == 0 {
+            continue;
+        }
+        let [wait, call] = ["host_wait_ns", "call_ns"].map(|name| time(line.int_or_zero(name)));
+        found.push(Finding {
+            title: format!(
+                "The host keeps {} waiting for {} ({} of the window): its next work was not launched in time",
+                line.device(),
+                time(bound),
+                percent(bound, span)
+            ),
+            evidence: format!(
+                "Of {} idle in all, {wait} passed before the launching call and {call} during it; {}, one every {}; the \
+                 median call takes {}; size counts the {} shorter than 1 ms",
+                time(line.int_or_zero("idle_ns")),
+                count(starts, "launch", "launches"),
+                time(span / starts),
+                line.int("api_median_ns").map_or_else(|| "an unknown time".to_owned(), time),
+                count(gaps, "gap", "gaps"),
+            ),
+            advice: "Launch less often: CUDA (HIP) graphs, larger batches, fused or compiled operators; then move host work \
+                     (see the ranges in the metric gaps) off the launching thread.",
+            limits: line.float("gap_coverage_ratio").filter(|coverage| *coverage < LEAST_COVERAGE).map(|coverage| {
+                format!("Only {} of the gaps end with work whose launching call is recorded.", share(coverage))
+            }),
+            ..Finding::cost("host_bound", line, LAUNCH_KEYS, bound, span)
+        });
+    }
+    Ok(found)
+}
+
+fn kernel_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
+    let (launches, gaps) = (Sheet::of(input, &launch::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
+    let mut found = Vec::new();
+    for (line, queued, gaps) in short_parts(&launches, &of_devices(&gaps), "queue_ns") {
+        let span = line.int_or_zero("span_ns");
+        if !matters(queued, span) || gaps <= 0 {
+            continue;
+        }
+        let finding = Finding {
+            title: format!(
+                "{} pauses {} ({} of the window) between pieces of work that had already been launched",
+                capital(&line.device()),
+                time(queued),
+                percent(queued, span)
+            ),
+            evidence: format!(
+                "{} between rows of work shorter than 1 ms; the launching call had returned during {} of them, {} a gap",
+                count(gaps, "gap", "gaps"),
+                time(queued),
+                time(queued / gaps)
+            ),
+            advice: "CUDA graphs or programmatic dependent launch shorten the pause after each kernel; fusing kernels \
+                     removes it.",
+            ..Finding::cost("kernel_gaps", line, LAUNCH_KEYS, queued, span)
+        };
+        found.push(
+            finding.limits("An event of another queue that was waited for is not told from the device's own pause."),
+        );
+    }
+    Ok(found)
+}
+
+fn long_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
+    let sheet = Sheet::of(input, &gaps::METRIC)?;
+    let spans = spans(input)?;
+    let mut found = Vec::new();
+    for (place, gaps) in of_devices(&sheet) {
+        let span = spans.get(&place).copied().unwrap_or(0);
+        let line = gaps.longest;
+        if gaps.long == 0 || !matters(gaps.long_ns, span) || line.flag("reliable") != Some(true) {
+            continue;
+        }
+        let length = line.int_or_zero("length_ns");
+        found.push(Finding {
+            title: format!(
+                "{} stands still {} in {} of 1 ms or more ({} of the window); the longest takes {}",
+                capital(&line.device()),
+                time(gaps.long_ns),
+                count(gaps.long, "gap", "gaps"),
+                percent(gaps.long_ns, span),
+                time(length)
+            ),
+            evidence: story(line),
+            advice: first_step(line),
+            ..Finding::cost("long_gaps", line, &["rank", "device", "queue", "window", "place"], gaps.long_ns, span)
+        });
+    }
+    Ok(found)
+}
+
+/// The longest gap in words.
+fn story(line: Line) -> String {
+    let name =
+        |column: &str, otherwise: &str| line.text(column).map_or_else(|| otherwise.to_owned(), |name| short(&name));
+    let mut text = format!(
+        "It lies between {} and {}; cause {}",
+        name("previous", "the start of the window"),
+        name("next", "its end"),
+        name("cause", "other")
+    );
+    text += &match (line.text("call"), line.int("call_ns")) {
+        (Some(call), _) if is_held(line) => {
+            let after = line.int_or_zero("end_ns").saturating_sub(line.int_or_zero("call_end_ns"));
+            format!(": {} had returned {} before the launched work began", short(&call), time(after))
+        }
+        (Some(call), Some(open)) => {
+            format!(": {} ({}) was running for {}", short(&call), name("call_role", "host call"), time(open))
+        }
+        (Some(call), None) => format!(": {}", short(&call)),
+        (None, _) => line.text("call_role").map_or_else(String::new, |why| format!(" ({why})")),
+    };
+    text + &line.text("range").map_or_else(String::new, |range| format!("; in range {}", short(&range)))
+}
+
+/// Whether the launching call had returned for most of the gap: the work was launched, and did not begin.
+fn is_held(line: Line) -> bool {
+    let [begin, end] = ["start_ns", "end_ns"].map(|name| i128::from(line.int_or_zero(name)));
+    let returned = line.int("call_end_ns").map(i128::from);
+    line.is("cause", "launch") && returned.is_some_and(|returned| (returned - begin) * 2 < end - begin)
+}
+
+/// What to look at first, by the cause of the longest gap.
+fn first_step(line: Line) -> &'static str {
+    match line.text("cause").as_deref() {
+        Some("launch") if is_held(line) => {
+            "Something held the launched work: an event of another queue, another process on the device, code that is \
+             loaded on first use. Look at what runs on other queues and devices at that time."
+        }
+        Some("launch") => {
+            "The launching call itself took that long: a first launch loads code, allocation waits for the device, or the \
+             queue was full. Warm up, or leave start-up out with --window."
+        }
+        Some("sync") => "Look at what the host waits for there, and launch the next work before it waits.",
+        Some("host_wait") => {
+            "Look at what the host does in the longest gaps (metric gaps: call and range). Start-up (allocation, loading, \
+             compilation) belongs outside the window: warm up, or choose one with --window."
+        }
+        _ => "Look at the longest gaps (metric gaps) and at what their next activity depends on.",
+    }
+}
+
+fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
+    let (idle, gaps) = (Sheet::of(input, &idle::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
+    let gaps = of_devices(&gaps);
+    let mut found = Vec::new();
+    for line in idle.lines().filter(|line| line.is_null("queue") && line.flag("reliable") == Some(true)) {
+        let (span, sync) = (line.int_or_zero("span_ns"), line.int_or_zero("sync_ns"));
+        if !matters(sync, span) {
+            continue;
+        }
+        let calls = gaps.get(&line.place()).map(|gaps| &gaps.syncs);
+        let main = calls.and_then(|calls| calls.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))));
+        let main = main.map_or_else(String::new, |(call, ns)| {
+            format!(", {} of it in gaps that {} caused", time(*ns), short(call))
+        });
+        let finding = Finding {
+            title: format!(
+                "{} is idle for {} ({} of the window) while the host blocks in a synchronisation",
+                capital(&line.device()),
+                time(sync),
+                percent(sync, span)
+            ),
+            evidence: format!(
+                "Of {} idle, a synchronisation call of the process that launches next was open for {}{main}",
+                time(line.int_or_zero("idle_ns")),
+                time(sync)
+            ),
+            advice: "Do not wait for the device where the host needs no result: use events between queues, read results \
+                     (such as .item()) a step later, and launch the next step before waiting.",
+            ..Finding::cost("sync_bound", line, DEVICE_KEYS, sync, span)
+        };
+        found.push(finding.limits("What the host launches late after the call returned is not in it."));
+    }
+    Ok(found)
+}
+
+/// Parts of a window, and the share below which one counts as hardly used: those of the rule `gpu_time_util` of Nsight
+/// Systems, here of the union of work and not of its sum.
+const PARTS: u32 = 30;
+
+fn low_utilisation(input: &Input) -> Result<Vec<Finding>, Error> {
+    let (model, sheet) = (input.model()?, Sheet::of(input, &idle::METRIC)?);
+    let mut found = Vec::new();
+    // A device that idles for half of the window is no case of some parts.
+    let busy = |line: &Line| line.is_null("queue") && line.float("idle_ratio").is_some_and(|ratio| ratio < 0.5);
+    for line in sheet.lines().filter(busy) {
+        let (Some(rank), Some(device), Some(window)) = line.place() else { continue };
+        let sets = input.sets(Scope::Device((rank, device)))?;
+        let Some(set) = sets.iter().find(|set| set.name == window) else { continue };
+        let work = model.of_device((rank, device)).iter().filter(|row| row.class != Class::Sync);
+        let work = Measure::of(into_union(work.map(|row| row.span).collect()));
+        let parts = set.spans.iter().flat_map(|span| bins(*span, PARTS));
+        let idle = parts.filter_map(|part| {
+            let idle = length(part).saturating_sub(work.inside(part));
+            (i128::from(idle) * 2 > i128::from(length(part))).then_some(idle)
+        });
+        let idle: Vec<i64> = idle.collect();
+        let sum = idle.iter().fold(0_i64, |sum, idle| sum.saturating_add(*idle));
+        let span = line.int_or_zero("span_ns");
+        if !is_share(sum, span, LEAST_PERCENT) {
+            continue;
+        }
+        found.push(Finding {
+            title: format!(
+                "{} is busy {} of the window, but less than half of {} of its {} parts: {} idle in those",
+                capital(&line.device()),
+                percent(line.int_or_zero("busy_ns"), span),
+                idle.len(),
+                PARTS as usize * set.spans.len(),
+                time(sum)
+            ),
+            evidence: format!("{} idle in all, {} of it there", time(line.int_or_zero("idle_ns")), percent(sum, line.int_or_zero("idle_ns"))),
+            advice: "Something interrupts the work from time to time: see the longest gaps, then the steps in which they lie.",
+            ..Finding::cost("low_utilisation", line, DEVICE_KEYS, sum, span)
+        });
+    }
+    Ok(found)
+}
+
+fn low_coverage(input: &Input) -> Result<Vec<Finding>, Error> {
+    let sheet = Sheet::of(input, &idle::METRIC)?;
+    let mut found = Vec::new();
+    for line in sheet.lines().filter(|line| line.is_null("queue")) {
+        let coverage = line.float("coverage_ratio").filter(|coverage| *coverage < LEAST_COVERAGE);
+        let idle = line.float("idle_ratio").filter(|idle| *idle >= LEAST_IDLE);
+        let Some((coverage, idle)) = coverage.zip(idle) else { continue };
+        found.push(Finding {
+            severity: if coverage < 0.5 { Severity::High } else { Severity::Medium },
+            title: format!(
+                "Only {} of the gaps of {} end with work whose launching call is recorded: causes of idle time are unsure",
+                share(coverage),
+                line.device()
+            ),
+            evidence: format!(
+                "{} of the window is idle; {} of it has no cause (other)",
+                share(idle),
+                time(line.int_or_zero("other_ns"))
+            ),
+            advice: "Record the CUDA (HIP) API from the first launch on: start the profiler before the work, trace runtime \
+                     and driver calls, and do not cut the host out of the file.",
+            limits: Some("Unsafe: host_wait, launch and sync of idle, and the critical path.".to_owned()),
+            ..Finding::data("low_coverage", line, DEVICE_KEYS)
+        });
+    }
+    Ok(found)
+}
+
+fn graph_granularity(input: &Input) -> Result<Vec<Finding>, Error> {
+    let sheet = Sheet::of(input, &idle::METRIC)?;
+    let hidden = sheet.lines().filter(|line| line.is_null("queue") && line.flag("reliable") == Some(false));
+    let finding = |line: Line| Finding {
+        severity: Severity::High,
+        title: format!(
+            "Graph launches of {} are recorded as one row each: kernels and gaps inside are hidden",
+            line.device()
+        ),
+        evidence: format!(
+            "{} of {} counts as busy, rows of whole graphs among it",
+            time(line.int_or_zero("busy_ns")),
+            time(line.int_or_zero("span_ns"))
+        ),
+        advice: "Record again with node granularity: nsys profile --cuda-graph-trace=node.",
+        limits: Some(
+            "Unsafe: idle, overlap, kernels and bubble of this device; busy time is an upper limit.".to_owned(),
+        ),
+        ..Finding::data("graph_granularity", line, DEVICE_KEYS)
+    };
+    Ok(hidden.map(finding).collect())
+}
+
+/// The length of the windows of each device.
+pub(super) fn spans(input: &Input) -> Result<HashMap<Place, i64>, Error> {
+    let sheet = Sheet::of(input, &idle::METRIC)?;
+    let devices = sheet.lines().filter(|line| line.is_null("queue"));
+    Ok(devices.map(|line| (line.place(), line.int_or_zero("span_ns"))).collect())
+}
