@@ -33,6 +33,10 @@ use session::Start;
 /// The operation of a message, whose two ends are a `send` and a `recv`.
 pub(crate) const MESSAGE: &str = "send_recv";
 
+/// What a collective of a group of unknown size leaves open.
+pub(crate) const UNSIZED: &str =
+    "the size of the group is not recorded: a rank that was not captured may have come last";
+
 /// The clock of one rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {

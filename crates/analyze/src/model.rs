@@ -537,7 +537,8 @@ impl Model {
         let syncs: Vec<bool> = self.names.texts.iter().map(|text| contains_any(text, SYNC_CALLS)).collect();
         self.calls.reserve(ids.len());
         for at in 0..ids.len() {
-            let sync = names[at].is_some_and(|name| syncs[name as usize]);
+            // An operator or a Python function of such a name need not wait for a device.
+            let sync = apis[at].is_some_and(Api::launches) && names[at].is_some_and(|name| syncs[name as usize]);
             // A clock that stepped back would make a negative length.
             let span = (starts[at], ends[at].max(starts[at]));
             let target = Target { device: devices[at], queue: queues[at], event: events[at] };

@@ -169,7 +169,7 @@ fn grid(frame: &DataFrame, columns: Option<&[&str]>) -> Grid {
     let names: Vec<String> = names(frame).into_iter().filter(is_shown).collect();
     let values = frame::json_rows(frame);
     let text = |row: &serde_json::Map<String, Value>, name: &String| {
-        let text = cell(name, &row[name]);
+        let text = without_controls(cell(name, &row[name]));
         if PROSE.contains(&name.as_str()) { text } else { shortened(&text, LONGEST_CELL) }
     };
     Grid {
@@ -207,9 +207,30 @@ fn listed(before: &str, texts: &[String], after: &str) -> String {
     if texts.is_empty() { String::new() } else { format!("{before}{}{after}", texts.join(", ")) }
 }
 
-/// A markdown table: never wrapped, a row is a line.
+/// A name comes from a file: it may not move the cursor of a terminal or break a row.
+fn without_controls(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+}
+
+/// A markdown table: never wrapped, a row is a line, a name is text and not markup.
 fn markdown(grid: &Grid) -> Table {
-    table(grid, presets::ASCII_MARKDOWN)
+    let escaped = |text: &String| {
+        let mut safe = String::with_capacity(text.len());
+        for letter in text.chars() {
+            match letter {
+                '<' => safe += "&lt;",
+                '|' | '`' | '\\' => safe.extend(['\\', letter]),
+                letter => safe.push(letter),
+            }
+        }
+        safe
+    };
+    let rows = grid.rows.iter().map(|row| row.iter().map(escaped).collect()).collect();
+    let (headings, names, numeric) = (grid.headings.clone(), grid.names.clone(), grid.numeric.clone());
+    table(&Grid { headings, rows, names, numeric }, presets::ASCII_MARKDOWN)
 }
 
 /// The grid as a table, numbers to the right.
@@ -311,6 +332,16 @@ mod tests {
         assert_eq!(text(Format::Csv), "run,bytes\nx,1\n,2\n");
         let json: String = text(Format::Json).split_whitespace().collect();
         assert_eq!(json, r#"[{"run":"x","bytes":1},{"run":null,"bytes":2}]"#);
+    }
+
+    #[test]
+    fn names_that_a_file_gives_are_text_and_nothing_else() {
+        let columns = vec![frame::text_column("name", [Some("a\u{1b}[31m<b>|`c`")])];
+        let frame = DataFrame::new(1, columns).expect("a column of one row");
+        let text = |format| render(format, "", &frame, None, None).expect("it can be rendered");
+        assert!(text(Format::Table).contains("a\u{fffd}[31m<b>|`c`"), "{}", text(Format::Table));
+        assert!(text(Format::Markdown).contains("a\u{fffd}[31m&lt;b>\\|\\`c\\`"), "{}", text(Format::Markdown));
+        assert!(text(Format::Json).contains("\\u001b"), "JSON keeps the name");
     }
 
     #[test]

@@ -21,6 +21,11 @@ impl RulesFile {
         self.rules.is_some()
     }
 
+    /// The file as the user named it.
+    pub(crate) fn file(&self) -> Option<String> {
+        self.rules.as_ref().map(|file| file.display().to_string())
+    }
+
     /// The rules of the file and the built-in ones; `None` without a file.
     ///
     /// # Errors

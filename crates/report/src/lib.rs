@@ -27,10 +27,12 @@ use run::{Report, Run};
 pub const MOST_RUNS: usize = views::MOST_SERIES;
 
 /// What to render beside the markdown report.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Also one self-contained `report.html` with the pictures inside.
     pub html: bool,
+    /// The file of rules that the results were computed by, where it was not the built-in ones alone.
+    pub rules: Option<String>,
 }
 
 /// What was written.
@@ -52,7 +54,7 @@ pub struct Rendered {
 /// file not be written, [`Error::Folder`] when `out_dir` cannot be created.
 pub fn render(runs: &[Artifact], out_dir: &Path, options: &Options) -> Result<Rendered, Error> {
     let runs = ordered(runs)?.into_iter().map(Run::read).collect::<Result<Vec<_>, _>>()?;
-    let report = Report { runs };
+    let report = Report { runs, rules: options.rules.clone() };
     let (sections, pictures) = sections::render(&report)?;
     let markdown = format!("{}\n{}\n", title(&report), sections.trim_end());
     fs::create_dir_all(out_dir).map_err(|source| Error::Folder { path: out_dir.to_owned(), source })?;

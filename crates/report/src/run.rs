@@ -167,6 +167,8 @@ pub(crate) fn sum(values: impl Iterator<Item = i64>) -> i64 {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) runs: Vec<Run>,
+    /// The file of rules that the results were computed by, besides the built-in ones.
+    pub(crate) rules: Option<String>,
 }
 
 impl Report {

@@ -18,7 +18,7 @@ fn a_pair_renders_every_section_and_picture_in_either_order() {
     let folder = tempfile::tempdir().unwrap();
     let [baseline, optimized] = sample::pair(folder.path());
     let out = folder.path().join("report");
-    let rendered = render(&[optimized, baseline], &out, &Options { html: true }).unwrap();
+    let rendered = render(&[optimized, baseline], &out, &Options { html: true, rules: None }).unwrap();
     let report = text(&out, "report.md");
     assert!(report.starts_with("# pipeline\\_parallelism on cpu-example-2c\n\n## Data problems"), "{report}");
     for heading in
@@ -77,7 +77,7 @@ fn the_sample_pair_renders_as_the_golden_files() {
 fn a_serving_capture_on_two_gpus_renders_as_the_golden_files() {
     let folder = tempfile::tempdir().unwrap();
     let gpus = sample::gpus(&folder.path().join("two"));
-    render(std::slice::from_ref(&gpus), folder.path(), &Options { html: true }).unwrap();
+    render(std::slice::from_ref(&gpus), folder.path(), &Options { html: true, rules: None }).unwrap();
     let report = text(folder.path(), "report.md");
     for heading in [
         "Numbers that cannot be",
@@ -103,7 +103,7 @@ fn a_serving_capture_on_two_gpus_renders_as_the_golden_files() {
 fn timeline_metrics_of_two_ranks_render_as_the_golden_files() {
     let folder = tempfile::tempdir().unwrap();
     let run = sample::timeline(folder.path());
-    let rendered = render(std::slice::from_ref(&run), folder.path(), &Options { html: true }).unwrap();
+    let rendered = render(std::slice::from_ref(&run), folder.path(), &Options { html: true, rules: None }).unwrap();
     let report = text(folder.path(), "report.md");
     // What to do first stands before every number.
     assert!(report.find("## What to do first").unwrap() < report.find("## What was run on what").unwrap());
@@ -222,7 +222,7 @@ fn texts_of_the_artifact_are_escaped_in_tables() {
 fn a_run_without_any_metric_says_what_is_missing_and_still_renders() {
     let folder = tempfile::tempdir().unwrap();
     let run = sample::run_without_metrics(folder.path(), "optimized");
-    render(std::slice::from_ref(&run), folder.path(), &Options { html: true }).unwrap();
+    render(std::slice::from_ref(&run), folder.path(), &Options { html: true, rules: None }).unwrap();
     let report = text(folder.path(), "report.md");
     for metric in ["roofline", "bubble", "overlap", "kv_transfer"] {
         assert!(report.contains(&format!("`metrics/{metric}.parquet` is not in the artifact")), "{metric}: {report}");
@@ -357,10 +357,10 @@ fn sample_report() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sample-report");
     let _ = fs::remove_dir_all(&folder);
     let pair = sample::pair(&folder.join("artifacts"));
-    render(&pair, &folder, &Options { html: true }).unwrap();
+    render(&pair, &folder, &Options { html: true, rules: None }).unwrap();
     fs::write(folder.join("single.svg"), roofline_svg(&pair[1]).unwrap()).unwrap();
     let gpus = sample::gpus(&folder.join("gpus"));
-    render(std::slice::from_ref(&gpus), &folder.join("gpu"), &Options { html: true }).unwrap();
+    render(std::slice::from_ref(&gpus), &folder.join("gpu"), &Options { html: true, rules: None }).unwrap();
     let gpu = sample::gpu(&folder.join("gpu-artifact"));
     let chart = |name: &str, runs: &[&Artifact], options: &RooflineOptions| {
         fs::write(folder.join(name), roofline_chart(runs, options).unwrap()).unwrap();

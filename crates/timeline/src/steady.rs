@@ -80,7 +80,7 @@ impl Unsteady {
     /// The reason in words.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Few => "fewer than 6 iterations: no steady state can be told",
+            Self::Few => "fewer than 6 iterations in a window: no steady state can be told",
             Self::Restless => "no more than 5 iterations in a row stay within 10 % of the median: no steady state",
         }
     }

@@ -46,11 +46,10 @@ pub(crate) struct Group {
     pub(crate) parts: Vec<u32>,
     /// How they were found.
     pub(crate) how: How,
-    /// Whether every rank of its communicator was seen; where its size is not recorded, every device of the pass that
-    /// communicates.
-    pub(crate) complete: bool,
+    /// Whether every rank of its communicator was seen; `None` where its size is not recorded.
+    pub(crate) complete: Option<bool>,
     /// Whether clocks are fitted to its ends: nobody can leave it before all have entered, and its members are known to
-    /// be of one communicator, or are all that communicate.
+    /// be of one communicator, or are all that communicate. A rank that was not captured moves the ends of all alike.
     pub(crate) aligns: bool,
 }
 
@@ -101,7 +100,7 @@ pub(super) struct Bucket {
     pub(super) groups: Vec<Group>,
     /// Numbers of the parts and their activities, device by device.
     lists: Vec<Vec<(u32, u32)>>,
-    complete: bool,
+    complete: Option<bool>,
     synchronous: bool,
     aligns: bool,
 }
@@ -170,9 +169,11 @@ fn bucket(parts: &Parts, keyed: &[(Key, u32)], communicating: usize) -> Option<B
     if seen < 2 || size.is_some_and(|size| size < seen) {
         return None;
     }
-    let complete = seen == size.unwrap_or(communicating as i64);
+    // All that communicate may still be a part of the group: nothing in the files tells of a rank that was not captured.
+    let complete = size.map(|size| seen == size);
+    let all = seen == size.unwrap_or(communicating as i64);
     let synchronous = is_synchronous(parts.text(part(first).operation));
-    let aligns = synchronous && (complete || part(first).group.is_some());
+    let aligns = synchronous && (all || part(first).group.is_some());
     let mut bucket = Bucket { how: key.how(), groups: Vec::new(), lists, complete, synchronous, aligns };
     bucket.pair_by_order();
     Some(bucket)

@@ -72,7 +72,7 @@ fn times_from_the_epoch_need_no_session_start_and_others_are_not_comparable_with
 fn a_rank_that_is_missing_leaves_the_others_aligned() {
     let ranks = Ranks::default().all_reduce(0, 1, 3, (0, 10)).all_reduce(1, 1, 3, (0, 25)).file(0, 5, 0).file(1, 5, 0);
     let found = aligned_of(&ranks);
-    assert_eq!((found.offsets[&1], found.groups[0].complete), (-15, false));
+    assert_eq!((found.offsets[&1], found.groups[0].complete), (-15, Some(false)));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn pairs_of_ranks_connect_all_through_their_groups() {
         }
     }
     assert_eq!(offsets(&ranks), [0, -10, -200, -3000]);
-    assert!(aligned_of(&ranks).groups.iter().all(|group| group.complete && group.members.len() == 2));
+    assert!(aligned_of(&ranks).groups.iter().all(|group| group.complete == Some(true) && group.members.len() == 2));
 }
 
 #[test]
@@ -104,6 +104,10 @@ fn without_arguments_kernels_of_one_name_pair_by_order_and_by_overlap_where_the_
         .kernel((1, 0), nccl, (101, 113));
     let found = aligned_of(&ranks);
     assert_eq!((found.offsets[&1], found.groups[0].how), (-3, How::Name), "the ends are 3 later");
+    assert!(
+        found.groups.iter().all(|group| group.complete.is_none() && group.aligns),
+        "the size of the group is unknown"
+    );
     // Three against two: nobody knows which is missing, so that the clocks stay as they are.
     let ranks = ranks.kernel((1, 0), nccl, (200, 210));
     let found = aligned_of(&ranks);
@@ -139,6 +143,7 @@ fn messages_pair_the_sender_with_its_receiver() {
     let found = aligned_of(&ranks);
     assert_eq!(found.groups.len(), 1);
     assert_eq!((found.groups[0].how, found.groups[0].aligns), (How::Message, false));
+    assert_eq!(found.groups[0].complete, Some(true), "a message has two ends");
 }
 
 #[test]

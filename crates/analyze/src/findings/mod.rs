@@ -3,6 +3,8 @@
 //! A rule reads result tables of other metrics, compares with a named threshold, and points to the row that it read. It
 //! states nothing that no row shows; where the data cannot decide, it says nothing or says that.
 
+use std::collections::BTreeSet;
+
 use crate::Error;
 use crate::metrics::Input;
 
@@ -189,6 +191,7 @@ pub(crate) struct Rule {
 /// Every rule, in the order of the alphabet.
 pub(crate) const RULES: &[Rule] = &[
     ranks::CLOCK_SKEW,
+    waiting::CLOCKS_DISAGREE,
     ranks::COLLECTIVE_SLOW,
     kernels::CRITICAL_PATH_KERNEL,
     pipeline::DEVICE_IMBALANCE,
@@ -260,12 +263,16 @@ fn is_said(general: &Finding, all: &[Finding]) -> bool {
 fn merged(mut found: Vec<Finding>) -> Vec<Finding> {
     found.sort_by(|a, b| order(a).cmp(&order(b)));
     let mut kept: Vec<Finding> = Vec::new();
+    let mut places: BTreeSet<(Option<String>, Option<i64>, Option<i64>)> = BTreeSet::new();
     for mut one in found {
+        // Several rows may be about one device.
+        let is_new = one.device.is_none() || places.insert((one.window.clone(), one.rank, one.device));
         if !one.evidence.is_empty() && !one.evidence.ends_with('.') {
             one.evidence.push('.');
         }
         match kept.iter_mut().find(|known| known.window == one.window) {
-            Some(known) => known.devices += one.devices,
+            Some(known) if is_new => known.devices += one.devices,
+            Some(_) => {}
             None => kept.push(one),
         }
     }

@@ -55,6 +55,38 @@ fn is_unsafe(line: Line) -> bool {
     residual >= LEAST_RESIDUAL_NS && mean_wait(line).is_some_and(|wait| residual.saturating_mul(2) >= wait)
 }
 
+/// Whether all that a device met others in were messages between two.
+fn are_messages(line: Line) -> bool {
+    let messages = line.int_or_zero("point_to_point");
+    messages > 0 && messages == line.int_or_zero("matched")
+}
+
+/// What a row of `ranks` leaves open about who came last: who belonged together, who was not captured, what the clocks
+/// are worth.
+fn unknown(line: Line) -> Option<String> {
+    let (matched, ordered) = (line.int_or_zero("matched"), line.int_or_zero("paired_by_order"));
+    let messages = line.int_or_zero("point_to_point");
+    let pairs = match ordered {
+        0 => None,
+        _ if are_messages(line) => {
+            Some("Point-to-point, paired by order: partners and direction are not recorded.".to_owned())
+        }
+        _ => Some(format!(
+            "{ordered} of {matched} were paired by order, name or overlap: no sequence number says that they belong \
+             together{}.",
+            if messages > 0 { format!("; {messages} are point-to-point") } else { String::new() }
+        )),
+    };
+    let unseen = line.text("reason").map(|reason| format!("{}.", capital(&reason)));
+    let clocks = line.is_null("residual_ns") && !line.is("clock", "one session");
+    let clocks = clocks.then(|| {
+        "The clocks of the ranks were not checked by collectives: their error is unknown, and it is in every wait."
+            .to_owned()
+    });
+    let limits: Vec<String> = [pairs, unseen, clocks].into_iter().flatten().collect();
+    (!limits.is_empty()).then(|| limits.join(" "))
+}
+
 fn straggler_rank(input: &Input) -> Result<Vec<Finding>, Error> {
     let sheet = Sheet::of(input, &ranks::METRIC)?;
     let mut found = Vec::new();
@@ -64,11 +96,13 @@ fn straggler_rank(input: &Input) -> Result<Vec<Finding>, Error> {
         if !matters(late, span) {
             continue;
         }
-        found.push(Finding {
+        let messages = are_messages(line);
+        let mut finding = Finding {
             title: format!(
-                "{} comes last to {} of its collectives: the others would wait {} less if it were on time ({} of the window)",
+                "{} comes last to {} of its {}: the others would wait {} less if it were on time ({} of the window)",
                 capital(&line.device()),
                 share(ratio),
+                if messages { "transfers" } else { "collectives" },
                 time(late),
                 percent(late, span)
             ),
@@ -84,11 +118,16 @@ fn straggler_rank(input: &Input) -> Result<Vec<Finding>, Error> {
                     None => "clock residual unknown".to_owned(),
                 }
             ),
-            advice: "Compare what it does before the collectives with another rank: more work (shards, experts), a slower \
-                     clock (metric throttling), or a late host.",
-            limits: line.text("reason"),
+            advice: "Compare what it does before them with another rank: more work (shards, experts), a slower clock \
+                     (metric throttling), or a late host.",
+            limits: unknown(line),
             ..Finding::cost("straggler_rank", line, KEYS, late, span)
-        });
+        };
+        if messages {
+            // Which of the two waited for the other is not known: the later may have been early enough for its own part.
+            finding.severity = finding.severity.max(Severity::Medium);
+        }
+        found.push(finding);
     }
     Ok(found)
 }
@@ -164,4 +203,73 @@ fn collective_slow(input: &Input) -> Result<Vec<Finding>, Error> {
         );
     }
     Ok(found.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::fixture::{Args, Ranks};
+    use crate::windows::Window;
+
+    /// Ten times, every 100: two ranks end together, and rank 1 begins 40 later.
+    fn late(kernel: &'static str, args: [Option<Args>; 2]) -> Ranks {
+        (0..10).fold(Ranks::default(), |ranks, at| {
+            (0..2).fold(ranks, |ranks, rank| {
+                let ranks = ranks.kernel((rank, 0), kernel, (at * 100 + rank * 40, at * 100 + 60));
+                match args[rank as usize] {
+                    Some(args) => ranks.args(args),
+                    None => ranks,
+                }
+            })
+        })
+    }
+
+    fn straggler(ranks: &Ranks) -> Finding {
+        let (tables, manifest) = (ranks.tables(), ranks.manifest());
+        let input = Input::new("run", "target", &tables, Window::Default).with_manifest(&manifest);
+        let mut found = straggler_rank(&input).unwrap();
+        assert_eq!((found.len(), found[0].rank, found[0].size_ns), (1, Some(1), Some(400)), "{found:?}");
+        found.remove(0)
+    }
+
+    #[test]
+    fn collectives_of_known_size_and_sequence_leave_nothing_open() {
+        let ranks = (0..10).fold(Ranks::default(), |ranks, at| {
+            let end = at * 100 + 60;
+            ranks.all_reduce(0, at, 2, (end - 60, end)).all_reduce(1, at, 2, (end - 20, end))
+        });
+        let one = straggler(&ranks);
+        assert_eq!((one.severity, one.limits), (Severity::High, None), "400 of 920");
+    }
+
+    #[test]
+    fn kernels_of_one_name_may_be_of_a_larger_group() {
+        let limits = straggler(&late("ncclDevKernel_AllReduce_Sum", [None; 2])).limits.unwrap();
+        assert!(limits.starts_with("10 of 10 were paired by order, name or overlap"), "{limits}");
+        assert!(
+            limits.ends_with("The size of the group is not recorded: a rank that was not captured may have come last.")
+        );
+    }
+
+    #[test]
+    fn transfers_without_partners_are_no_collectives_and_no_high_cost() {
+        let one = straggler(&late("ncclDevKernel_SendRecv", [None; 2]));
+        assert!(one.title.contains("comes last to 100.0 % of its transfers"), "{}", one.title);
+        let limits = one.limits.unwrap();
+        assert!(
+            limits.starts_with("Point-to-point, paired by order: partners and direction are not recorded."),
+            "{limits}"
+        );
+        assert!(limits.contains("The size of the group is not recorded"), "{limits}");
+        assert_eq!(one.severity, Severity::Medium);
+    }
+
+    #[test]
+    fn clocks_that_messages_cannot_check_are_a_limit() {
+        let message = |operation, peer| Some(Args { operation, peer: Some(peer), ..Args::default() });
+        let ranks = late("ncclDevKernel_SendRecv", [message("send", 1), message("recv", 0)]);
+        assert_eq!(straggler(&ranks).limits, None, "one session, and both ends are recorded");
+        let limits = straggler(&ranks.file(0, 5_000, 0).file(1, 5_000, 0)).limits.unwrap();
+        assert!(limits.starts_with("The clocks of the ranks were not checked by collectives"), "{limits}");
+    }
 }

@@ -1,7 +1,8 @@
 //! What an idle device waits for: the host, the gaps between launched kernels, single long stalls, synchronisation.
 //!
 //! Idle time in gaps of [`LONG_NS`] or more is told gap by gap (`long_gaps`); the rest is the rhythm of the program
-//! (`host_bound`, `kernel_gaps`). So the two kinds of sizes do not hold the same time twice.
+//! (`host_bound`, `kernel_gaps`: [`rhythm`]). So the two kinds of sizes do not hold the same time twice. Where the clocks
+//! of host and device disagree ([`clocks`]), no rhythm is told, and causes get a limit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,9 +14,13 @@ use super::wording::{capital, count, percent, share, short, time};
 use super::{Finding, LEAST_PERCENT, Rule, Severity, is_share, matters};
 use crate::Error;
 use crate::classes::Class;
-use crate::metrics::{Input, gaps, idle, launch};
+use crate::metrics::{Input, gaps, idle};
 use crate::operators::{into_union, length};
 use crate::windows::Scope;
+use clocks::Apart;
+
+mod clocks;
+mod rhythm;
 
 /// A gap from which no rhythm of launches explains it: launching one kernel through a framework takes 5 to 100 us.
 const LONG_NS: i64 = 1_000_000;
@@ -26,16 +31,22 @@ const LEAST_COVERAGE: f64 = 0.9;
 /// An idle share below which nobody asks for its causes.
 const LEAST_IDLE: f64 = 0.05;
 
+pub(super) const CLOCKS_DISAGREE: Rule = Rule {
+    code: "clocks_disagree",
+    doc: "More than one launch in 100 begins before its call, or the median one waits for longer than all work takes.",
+    apply: clocks::clocks_disagree,
+};
+
 pub(super) const HOST_BOUND: Rule = Rule {
     code: "host_bound",
     doc: "The host launches too late: in gaps below 1 ms the next launch had not begun or was under way.",
-    apply: host_bound,
+    apply: rhythm::host_bound,
 };
 
 pub(super) const KERNEL_GAPS: Rule = Rule {
     code: "kernel_gaps",
     doc: "Work had been launched, and the device still paused between kernels: the sum of many short gaps.",
-    apply: kernel_gaps,
+    apply: rhythm::kernel_gaps,
 };
 
 pub(super) const LONG_GAPS: Rule = Rule {
@@ -74,11 +85,9 @@ const LAUNCH_KEYS: &[&str] = &["rank", "device", "window", "name"];
 /// The gaps of one device in one window set.
 struct Gaps<'s> {
     longest: Line<'s>,
-    count: i64,
-    /// How many gaps are long, their length, and how much of it idle's parts host_wait and launch are.
+    /// How many gaps are long, and their length.
     long: i64,
     long_ns: i64,
-    long_launch_ns: i64,
     /// Time of the part sync by host call, of the listed gaps.
     syncs: HashMap<String, i64>,
 }
@@ -89,18 +98,14 @@ fn of_devices(sheet: &Sheet) -> BTreeMap<Place, Gaps<'_>> {
         // The rows of a device come the longest first.
         let gaps = devices.entry(line.place()).or_insert_with(|| Gaps {
             longest: line,
-            count: line.int_or_zero("gap_count"),
             long: 0,
             long_ns: 0,
-            long_launch_ns: 0,
             syncs: HashMap::new(),
         });
         let length = line.int_or_zero("length_ns");
         if length >= LONG_NS {
             gaps.long += 1;
             gaps.long_ns = gaps.long_ns.saturating_add(length);
-            let launch = line.int_or_zero("host_wait_ns").saturating_add(line.int_or_zero("launch_ns"));
-            gaps.long_launch_ns = gaps.long_launch_ns.saturating_add(launch);
         }
         if line.is("cause", "sync")
             && let Some(call) = line.text("call")
@@ -112,93 +117,9 @@ fn of_devices(sheet: &Sheet) -> BTreeMap<Place, Gaps<'_>> {
     devices
 }
 
-/// The rows about all launches of a device, with what is in short gaps of `column`.
-fn short_parts<'s>(
-    launches: &'s Sheet,
-    gaps: &BTreeMap<Place, Gaps>,
-    column: &'static str,
-) -> Vec<(Line<'s>, i64, i64)> {
-    let all = launches.lines().filter(|line| line.is_null("name") && line.flag("reliable") == Some(true));
-    let part = |line: Line<'s>| {
-        let gaps = gaps.get(&line.place())?;
-        let short = line.int(column)?.saturating_sub(gaps.long_launch_ns).max(0);
-        Some((line, short, gaps.count - gaps.long))
-    };
-    all.filter_map(part).collect()
-}
-
-fn host_bound(input: &Input) -> Result<Vec<Finding>, Error> {
-    let (launches, gaps) = (Sheet::of(input, &launch::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
-    let mut found = Vec::new();
-    for (line, bound, gaps) in short_parts(&launches, &of_devices(&gaps), "launch_bound_ns") {
-        let (span, starts) = (line.int_or_zero("span_ns"), line.int_or_zero("launches"));
-        // Where most gaps have no launching call, low_coverage speaks.
-        if !matters(bound, span) || line.float("gap_coverage_ratio").unwrap_or(0.0) < 0.5 || starts == 0 {
-            continue;
-        }
-        let [wait, call] = ["host_wait_ns", "call_ns"].map(|name| time(line.int_or_zero(name)));
-        found.push(Finding {
-            title: format!(
-                "The host keeps {} waiting for {} ({} of the window): its next work was not launched in time",
-                line.device(),
-                time(bound),
-                percent(bound, span)
-            ),
-            evidence: format!(
-                "Of {} idle in all, {wait} passed before the launching call and {call} during it; {}, one every {}; the \
-                 median call takes {}; size counts the {} shorter than 1 ms",
-                time(line.int_or_zero("idle_ns")),
-                count(starts, "launch", "launches"),
-                time(span / starts),
-                line.int("api_median_ns").map_or_else(|| "an unknown time".to_owned(), time),
-                count(gaps, "gap", "gaps"),
-            ),
-            advice: "Launch less often: CUDA (HIP) graphs, larger batches, fused or compiled operators; then move host work \
-                     (see the ranges in the metric gaps) off the launching thread.",
-            limits: line.float("gap_coverage_ratio").filter(|coverage| *coverage < LEAST_COVERAGE).map(|coverage| {
-                format!("Only {} of the gaps end with work whose launching call is recorded.", share(coverage))
-            }),
-            ..Finding::cost("host_bound", line, LAUNCH_KEYS, bound, span)
-        });
-    }
-    Ok(found)
-}
-
-fn kernel_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
-    let (launches, gaps) = (Sheet::of(input, &launch::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
-    let mut found = Vec::new();
-    for (line, queued, gaps) in short_parts(&launches, &of_devices(&gaps), "queue_ns") {
-        let span = line.int_or_zero("span_ns");
-        if !matters(queued, span) || gaps <= 0 {
-            continue;
-        }
-        let finding = Finding {
-            title: format!(
-                "{} pauses {} ({} of the window) between pieces of work that had already been launched",
-                capital(&line.device()),
-                time(queued),
-                percent(queued, span)
-            ),
-            evidence: format!(
-                "{} between rows of work shorter than 1 ms; the launching call had returned during {} of them, {} a gap",
-                count(gaps, "gap", "gaps"),
-                time(queued),
-                time(queued / gaps)
-            ),
-            advice: "CUDA graphs or programmatic dependent launch shorten the pause after each kernel; fusing kernels \
-                     removes it.",
-            ..Finding::cost("kernel_gaps", line, LAUNCH_KEYS, queued, span)
-        };
-        found.push(
-            finding.limits("An event of another queue that was waited for is not told from the device's own pause."),
-        );
-    }
-    Ok(found)
-}
-
 fn long_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
     let sheet = Sheet::of(input, &gaps::METRIC)?;
-    let spans = spans(input)?;
+    let (spans, apart) = (spans(input)?, Apart::of(input)?);
     let mut found = Vec::new();
     for (place, gaps) in of_devices(&sheet) {
         let span = spans.get(&place).copied().unwrap_or(0);
@@ -207,7 +128,7 @@ fn long_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
             continue;
         }
         let length = line.int_or_zero("length_ns");
-        found.push(Finding {
+        found.push(apart.limit(Finding {
             title: format!(
                 "{} stands still {} in {} of 1 ms or more ({} of the window); the longest takes {}",
                 capital(&line.device()),
@@ -217,9 +138,9 @@ fn long_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
                 time(length)
             ),
             evidence: story(line),
-            advice: first_step(line),
+            advice: if apart.has(&place) { ANY_GAP } else { first_step(line) },
             ..Finding::cost("long_gaps", line, &["rank", "device", "queue", "window", "place"], gaps.long_ns, span)
-        });
+        }));
     }
     Ok(found)
 }
@@ -255,6 +176,9 @@ fn is_held(line: Line) -> bool {
     line.is("cause", "launch") && returned.is_some_and(|returned| (returned - begin) * 2 < end - begin)
 }
 
+/// What to look at first where the cause is not known.
+const ANY_GAP: &str = "Look at the longest gaps (metric gaps) and at what their next activity depends on.";
+
 /// What to look at first, by the cause of the longest gap.
 fn first_step(line: Line) -> &'static str {
     match line.text("cause").as_deref() {
@@ -271,13 +195,13 @@ fn first_step(line: Line) -> &'static str {
             "Look at what the host does in the longest gaps (metric gaps: call and range). Start-up (allocation, loading, \
              compilation) belongs outside the window: warm up, or choose one with --window."
         }
-        _ => "Look at the longest gaps (metric gaps) and at what their next activity depends on.",
+        _ => ANY_GAP,
     }
 }
 
 fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
     let (idle, gaps) = (Sheet::of(input, &idle::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
-    let gaps = of_devices(&gaps);
+    let (gaps, apart) = (of_devices(&gaps), Apart::of(input)?);
     let mut found = Vec::new();
     for line in idle.lines().filter(|line| line.is_null("queue") && line.flag("reliable") == Some(true)) {
         let (span, sync) = (line.int_or_zero("span_ns"), line.int_or_zero("sync_ns"));
@@ -305,7 +229,7 @@ fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
                      (such as .item()) a step later, and launch the next step before waiting.",
             ..Finding::cost("sync_bound", line, DEVICE_KEYS, sync, span)
         };
-        found.push(finding.limits("What the host launches late after the call returned is not in it."));
+        found.push(apart.limit(finding.limits("What the host launches late after the call returned is not in it.")));
     }
     Ok(found)
 }

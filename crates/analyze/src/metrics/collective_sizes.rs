@@ -16,7 +16,7 @@ use proftool_trace::table::{Table, float, int, text};
 use super::collectives::Windows;
 use super::{Input, Metric, Output, RUN, TARGET, WINDOW};
 use crate::Error;
-use crate::clock::{Timing, aligned};
+use crate::clock::{Timing, UNSIZED, aligned};
 use crate::roofline::DeviceRoofs;
 use crate::roofline::wire::{Formula, bus_bytes, collective_link, link_roof};
 use crate::statistics::{median, median_ns};
@@ -49,7 +49,10 @@ pub static TABLE: Table = Table {
         int("from_bytes", "Smallest size: the larger of input and output of a rank.").or_null(),
         int("to_bytes", "Largest size; from 64 distinct sizes on a row holds those of one power of two.").or_null(),
         int("collectives", "Collectives."),
-        int("complete", "Those in which every rank of the group was seen, with clocks that can be compared."),
+        int(
+            "complete",
+            "Those in which every rank of the group, whose size must be recorded, was seen, with clocks that can be compared.",
+        ),
         int("bytes", "Sum of the sizes.").or_null(),
         int("duration_ns", "Median duration on a rank, waiting included."),
         int("shortest_ns", "Median over collectives of the shortest duration among the ranks seen."),
@@ -66,7 +69,7 @@ pub static TABLE: Table = Table {
         float("link_bytes_per_s", "Ceiling of the link.").or_null(),
         float("link_ratio", "Bus bandwidth over it.").or_null(),
         text("link", "Which link and why.").or_null(),
-        text("reason", "Why a value is null.").or_null(),
+        text("reason", "Why a value is null or a limit.").or_null(),
     ],
 };
 
@@ -75,6 +78,8 @@ struct Row {
     sizes: Option<(i64, i64)>,
     count: i64,
     complete: i64,
+    /// Whether a collective that several were seen in has a group of unknown size.
+    is_unsized: bool,
     bytes: Option<i64>,
     duration: Option<i64>,
     shortest: Option<i64>,
@@ -132,7 +137,7 @@ fn link(group_size: Option<i64>, roofs: Option<&DeviceRoofs>) -> Result<Roof, &'
 
 impl Row {
     fn of(kind: &Kind, sizes: Sizes, alike: &[Instance], link: Result<Roof, &'static str>) -> Self {
-        let complete: Vec<&Instance> = alike.iter().filter(|instance| instance.complete).collect();
+        let complete: Vec<&Instance> = alike.iter().filter(|instance| instance.complete == Some(true)).collect();
         let all = complete.len() == alike.len();
         let of_complete = |value: fn(&Timing) -> i64| {
             median_ns(&complete.iter().map(|instance| value(&instance.timing)).collect::<Vec<_>>())
@@ -153,6 +158,7 @@ impl Row {
             sizes,
             count: alike.len() as i64,
             complete: complete.len() as i64,
+            is_unsized: alike.iter().any(|instance| instance.complete.is_none()),
             bytes: sizes.map(|_| bytes().fold(0, i64::saturating_add)),
             duration: median_ns(&durations),
             shortest: median_ns(&shortest),
@@ -178,8 +184,14 @@ impl Row {
         Some(self.rate? * self.factor()?)
     }
 
+    /// Why a value is null, or who else may have come last.
+    fn reason(&self) -> Option<String> {
+        let reasons: Vec<&str> = self.unknown().into_iter().chain(self.is_unsized.then_some(UNSIZED)).collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+
     /// Why a bandwidth or its share of the link is null.
-    fn reason(&self) -> Option<&'static str> {
+    fn unknown(&self) -> Option<&'static str> {
         match (self.sizes, self.formula) {
             _ if self.kind.group_size == Some(1) => Some("a group of one rank moves nothing"),
             (None, _) => Some("the size is not recorded"),

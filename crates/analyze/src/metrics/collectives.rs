@@ -13,7 +13,7 @@ use proftool_trace::table::{Table, boolean, int, text};
 
 use super::{Input, Metric, Output, RUN, TARGET, WINDOW};
 use crate::Error;
-use crate::clock::{Group, Timing, aligned};
+use crate::clock::{Group, Timing, UNSIZED, aligned};
 use crate::model::{DeviceKey, Model};
 use crate::operators::Span;
 use crate::windows::Scope;
@@ -45,8 +45,9 @@ pub static TABLE: Table = Table {
         int("participants", "Devices that were seen in it."),
         boolean(
             "complete",
-            "Whether these are all of its group, or, where its size is not recorded, all that communicate.",
-        ),
+            "Whether these are all ranks of its group; null where the size of the group is not recorded.",
+        )
+        .or_null(),
         text(
             "match",
             "How they were found: `sequence` (group and sequence number), `message` (k-th between two ranks), `order` (k-th of group, operation and size), `name` (k-th kernel of its name, the group unknown) or `overlap` (open at one instant).",
@@ -137,7 +138,7 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
         .int("bytes", |row| aligned.bytes(row.group))
         .int("group_size", |row| part(row).group_size)
         .int("participants", |row| Some(row.group.members.len() as i64))
-        .bool("complete", |row| Some(row.group.complete))
+        .bool("complete", |row| row.group.complete)
         .text("match", |row| Some(row.group.how.name()))
         .int("start_ns", timed(|timing| timing.first_start))
         .int("start_skew_ns", timed(Timing::start_skew_ns))
@@ -160,9 +161,14 @@ fn reason(row: &Row, group_size: Option<i64>) -> Option<String> {
     if !row.comparable {
         return Some("the clocks of its ranks are not aligned".to_owned());
     }
-    let size = group_size.filter(|_| !row.group.complete)?;
-    let seen = row.group.members.len();
-    Some(format!("{seen} of {size} ranks were seen: another may have come first or last"))
+    match row.group.complete {
+        Some(true) => None,
+        Some(false) => {
+            let (seen, size) = (row.group.members.len(), group_size?);
+            Some(format!("{seen} of {size} ranks were seen: another may have come first or last"))
+        }
+        None => Some(UNSIZED.to_owned()),
+    }
 }
 
 fn device(model: &Model, group: &Group, at: usize) -> DeviceKey {
@@ -271,5 +277,7 @@ mod tests {
         ends.sort_unstable();
         assert_eq!(ends, [0, 8_000, 55_000, 189_000, 332_000]);
         assert!(texts(&frame, "match").unwrap().iter().all(|how| how.as_deref() == Some("overlap")));
+        assert_eq!(bools(&frame, "complete").unwrap(), [None; 5], "126 ranks are not here, as the files say");
+        assert!(texts(&frame, "reason").unwrap().iter().all(|reason| reason.as_deref() == Some(UNSIZED)));
     }
 }

@@ -320,7 +320,9 @@ fn asked(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>, glob: &str) -
         }
     }
     let key = Key { what: What::Free, rank: None, device: None, name: None, class: None };
-    (key, asked, Some(scope.saved(views, |family| names.contains(&family.0))))
+    // Nothing that matches is no answer.
+    let saved = (asked.launches > 0).then(|| scope.saved(views, |family| names.contains(&family.0)));
+    (key, asked, saved)
 }
 
 /// Whether a name matches; `*` stands for any text.

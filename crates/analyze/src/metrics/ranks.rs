@@ -12,7 +12,7 @@ use proftool_trace::table::{Table, float, int, text};
 use super::{DEVICE, Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
 use crate::classes::Class;
-use crate::clock::{Clock, aligned};
+use crate::clock::{Clock, UNSIZED, aligned};
 use crate::model::{Activity, DeviceKey, Model};
 use crate::operators::{Span, contains, intersect, total, union};
 use crate::statistics::median_ns;
@@ -76,8 +76,13 @@ pub static TABLE: Table = Table {
         int("matched", "Those that were matched with another device's."),
         int(
             "complete",
-            "Those of which every rank of the group was seen; of the others somebody unseen may have come last.",
+            "Those of which every rank of the group was seen; of the others, also where the size of the group is not recorded, somebody unseen may have come last.",
         ),
+        int(
+            "paired_by_order",
+            "Those that only order, name or overlap puts together: no sequence number, and no peer of a message.",
+        ),
+        int("point_to_point", "Those that are messages between two and no collectives."),
         float("coverage_ratio", "Matched over all.").or_null(),
         int("last_count", "Matched collectives in which it was the last to arrive, alone.").or_null(),
         float("last_ratio", "Their share of the matched.").or_null(),
@@ -139,6 +144,8 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
         .int("collectives", |row| Some(row.collectives))
         .int("matched", |row| Some(row.arrivals.matched))
         .int("complete", |row| Some(row.arrivals.complete))
+        .int("paired_by_order", |row| Some(row.arrivals.by_order))
+        .int("point_to_point", |row| Some(row.arrivals.messages))
         .float("coverage_ratio", |row| ratio(row.arrivals.matched, row.collectives))
         .int("last_count", |row| row.wait.map(|_| row.arrivals.last))
         .float("last_ratio", |row| ratio(row.arrivals.last, row.arrivals.timed))
@@ -196,9 +203,10 @@ fn reason(collectives: i64, arrivals: Arrivals) -> Option<&'static str> {
         _ if collectives == 0 => Some("no communication kernel begins in the windows"),
         Arrivals { matched: 0, .. } => Some("no collective was matched with one of another device"),
         Arrivals { timed: 0, .. } => Some("the clocks of the ranks are not aligned"),
-        Arrivals { matched, complete, .. } if complete < matched => {
+        Arrivals { matched, complete, unsized_groups, .. } if complete + unsized_groups < matched => {
             Some("not every rank of the groups was seen: waits are lower limits, and another may have come last")
         }
+        Arrivals { unsized_groups: 1.., .. } => Some(UNSIZED),
         _ => None,
     }
 }

@@ -90,7 +90,8 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
     let series = Series::read(input)?;
     let named = matches!(input.window, Window::Named(_));
     let rows = input.of_devices(|model, device, sets| {
-        let steps = series.of_device(model, device);
+        let mut steps = series.of_device(model, device);
+        clip_to_work(&mut steps, model.extents().get(&device).copied());
         if steps.is_empty() {
             return Vec::new();
         }
@@ -126,6 +127,16 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
         .text("classes", |_| Some("kernel, copy, set, graph"))
         .bool("reliable", |row| Some(!row.parts.graphs))
         .build(&TABLE)
+}
+
+/// A range reaches over what the capture knows of the device: before its first and after its last row nobody knows whether
+/// it worked, so that time is no idle time.
+fn clip_to_work(steps: &mut [Timed], extent: Option<Span>) {
+    let Some((first, last)) = extent else { return };
+    for step in steps.iter_mut().filter(|step| matches!(step.source, Source::Ranges(_))) {
+        let begin = step.span.0.clamp(first, last);
+        step.span = (begin, step.span.1.clamp(begin, last));
+    }
 }
 
 fn length(span: Span) -> i64 {

@@ -200,6 +200,8 @@ fn the_rank_may_stand_before_or_behind_the_events() {
     for json in [format!("{{{rank},{event}}}"), format!("{{{event},{rank}}}")] {
         let (imported, tables) = import_bytes("trace_rank3.json", json.as_bytes()).unwrap();
         assert_eq!((imported.rank, ints(tables.get(&ACTIVITIES), "rank").unwrap()), (5, vec![Some(5)]), "{json}");
+        let (_, _, detail) = issues(&tables).into_iter().find(|issue| issue.0 == "part_of_world").unwrap();
+        assert!(detail.starts_with("this file is rank 5 of 8 "), "{detail}");
     }
     let (imported, _) = import_bytes("trace_rank3.json", format!("{{{event}}}").as_bytes()).unwrap();
     assert_eq!(imported.rank, 3);

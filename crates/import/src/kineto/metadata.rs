@@ -12,6 +12,8 @@ use super::event;
 pub(crate) struct Metadata {
     /// `distributedInfo.rank`.
     pub(crate) rank: Option<i64>,
+    /// `distributedInfo.world_size`.
+    pub(crate) world_size: Option<i64>,
     /// Size of each process group, by name.
     pub(crate) group_sizes: BTreeMap<String, i64>,
     /// `deviceProperties`.
@@ -41,9 +43,10 @@ impl Metadata {
     pub(crate) fn member<R: Read>(&mut self, key: &str, stream: &mut Stream<R>) -> Result<(), Failure> {
         match key {
             "distributedInfo" => {
-                let (rank, group_sizes) = stream.parse(distributed)?;
-                self.rank = rank.or(self.rank);
-                self.group_sizes = group_sizes;
+                let told = stream.parse(distributed)?;
+                self.rank = told.rank.or(self.rank);
+                self.world_size = told.world_size;
+                self.group_sizes = told.group_sizes;
             }
             "deviceProperties" => {
                 let (devices, wide) = stream.parse(properties)?;
@@ -73,11 +76,23 @@ impl Metadata {
     }
 }
 
-fn distributed(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, BTreeMap<String, i64>), Fault> {
-    let (mut rank, mut sizes) = (None, BTreeMap::new());
+/// What `distributedInfo` tells.
+#[derive(Debug, Default)]
+struct Distributed {
+    rank: Option<i64>,
+    world_size: Option<i64>,
+    group_sizes: BTreeMap<String, i64>,
+}
+
+fn distributed(cursor: &mut Cursor<'_>) -> Result<Distributed, Fault> {
+    let mut told = Distributed::default();
     cursor.members(|key, cursor| match key {
         b"rank" => {
-            rank = integer(cursor.characters()?).filter(|rank| *rank >= 0);
+            told.rank = integer(cursor.characters()?).filter(|rank| *rank >= 0);
+            Ok(())
+        }
+        b"world_size" => {
+            told.world_size = integer(cursor.characters()?);
             Ok(())
         }
         b"pg_config" => cursor.items(|cursor| {
@@ -91,12 +106,12 @@ fn distributed(cursor: &mut Cursor<'_>) -> Result<(Option<i64>, BTreeMap<String,
                 }
                 Ok(())
             })?;
-            sizes.extend(size.map(|size| (name, size)));
+            told.group_sizes.extend(size.map(|size| (name, size)));
             Ok(())
         }),
         _ => cursor.skip(),
     })?;
-    Ok((rank, sizes))
+    Ok(told)
 }
 
 fn text(value: &[u8]) -> Result<String, Fault> {
@@ -164,10 +179,11 @@ mod tests {
     fn rank_groups_devices_and_base_time_are_read() {
         let metadata = read(
             r#"{"schemaVersion":1,"deviceProperties":[{"id":0,"name":"A","totalGlobalMem":8,"computeMajor":9,"computeMinor":0,
-            "numSms":132,"warpSize":32}],"distributedInfo":{"backend":"nccl","rank":3,"pg_config":[{"pg_name":"0","pg_size":8,
+            "numSms":132,"warpSize":32}],"distributedInfo":{"backend":"nccl","rank":3,"world_size":8,"pg_config":[{"pg_name":"0","pg_size":8,
             "ranks":[0,1]},{"pg_name":"tp"}]},"env":{"rank":9},"baseTimeNanoseconds":1711964646000000000}"#,
         );
         assert_eq!((metadata.rank, metadata.base_ns, metadata.hip), (Some(3), Some(1_711_964_646_000_000_000), false));
+        assert_eq!(metadata.world_size, Some(8));
         assert_eq!(metadata.group_sizes, BTreeMap::from([("0".to_owned(), 8)]));
         let device = metadata.listed()[&0];
         assert_eq!((device.name.as_str(), device.sm_count, device.memory_bytes), ("A", Some(132), Some(8)));

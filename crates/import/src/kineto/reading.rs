@@ -332,6 +332,13 @@ impl<'i, 's> Reading<'i, 's> {
             one that begins last before it";
         import.issue(Severity::Info, "correlation_repeated", launches.repeated, repeated);
         tally.note(import);
+        if let Some(world) = metadata.world_size.filter(|world| *world > 1) {
+            let detail = format!(
+                "this file is rank {} of {world} (distributedInfo.world_size): what the other ranks do is in their files",
+                import.sink.rank()
+            );
+            import.issue(Severity::Info, "part_of_world", 1, detail);
+        }
         Ok(())
     }
 

@@ -60,6 +60,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
             metrics.len()
         )));
     }
+    if let Some(glob) = &args.free
+        && (glob.is_empty() || metrics.iter().all(|metric| metric.name != "critical_path"))
+    {
+        let hint = "give a name, in which * stands for any text, and --metric critical_path or no --metric";
+        return Err(Failure::usage(format!("--free asks the critical path about kernels (hint: {hint})")));
+    }
     let window = Window::parse(args.window.as_deref());
     let rules = args.rules.read()?;
     let runs = args.source.find()?;

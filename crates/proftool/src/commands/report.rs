@@ -57,22 +57,28 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// # Errors
 /// When an artifact cannot be read or the report not be written.
 pub(crate) fn render(group: &[Artifact], output: &Output, rules: Option<&Arc<Rules>>) -> Result<Rendered, Failure> {
+    keep_results(group, rules)?;
+    let folder = output.reports.join(name(group));
+    let options = Options { html: output.html, rules: output.rules.file() };
+    let rendered = proftool_report::render(group, &folder, &options)?;
+    if rules.is_some() {
+        // The artifact keeps what everybody gets without the file.
+        keep_results(group, None)?;
+    }
+    Ok(rendered)
+}
+
+/// Computes every metric of the runs, and of a pair its comparison, into the artifacts, which a report is made from.
+fn keep_results(group: &[Artifact], rules: Option<&Arc<Rules>>) -> Result<(), Failure> {
     let metrics: Vec<_> = METRICS.iter().collect();
     let options = proftool_analyze::Options { rules: rules.cloned(), ..proftool_analyze::Options::default() };
     for run in group {
-        // A report is made from what the artifact holds.
         analyze::keep(run, &proftool_analyze::analyze(run, &metrics, &options)?);
-    }
-    if rules.is_some() {
-        tty::say(
-            "note: the artifact now holds results by these rules (hint: `proftool analyze` puts the built-in ones back)",
-        );
     }
     if let [baseline, optimized] = group {
         compare(baseline, optimized, rules)?;
     }
-    let folder = output.reports.join(name(group));
-    Ok(proftool_report::render(group, &folder, &Options { html: output.html })?)
+    Ok(())
 }
 
 /// Compares a pair and writes `comparison` and `losses` beside the optimized run's metrics.

@@ -11,6 +11,8 @@ use crate::run::{Report, Row, sum};
 #[derive(Serialize)]
 struct Values {
     basis: String,
+    /// The user's own rules.
+    rules: Option<String>,
     unknown: Vec<Line>,
     all_known: bool,
     rows: Vec<Line>,
@@ -51,6 +53,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let top = |lines: Vec<(Option<i64>, Line)>| lines.into_iter().take(TOP).map(|(_, line)| line).collect();
     let values = Values {
         basis: basis::line(&all, ""),
+        rules: report.rules.as_deref().map(format::code),
         all_known: unknown.is_empty() && sum(all.iter().filter_map(|row| row.int("activities"))) > 0,
         unknown: top(unknown),
         rows: top(known),

@@ -12,6 +12,7 @@ struct Values {
     commands: Vec<String>,
     commits: Vec<String>,
     runs: Vec<String>,
+    rules: String,
 }
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
@@ -23,5 +24,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         manifests().filter_map(|manifest| manifest.git.as_ref()).map(|git| format::code(&git.commit)).collect();
     commits.dedup();
     let runs = report.runs.iter().map(|run| format::shell(&[run.artifact.run()])).collect();
-    Built::new("reproduce", &Values { commands, commits, runs }, Vec::new()).map(Some)
+    let rules = report.rules.as_deref().map(|file| format!(" {}", format::shell(&["--rules".to_owned(), file.to_owned()])));
+    let rules = rules.unwrap_or_default();
+    Built::new("reproduce", &Values { commands, commits, runs, rules }, Vec::new()).map(Some)
 }

@@ -304,7 +304,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         code: "unclassified_comm",
         size_ns: None,
-        fires: || named("acme_AllToAllPush"),
+        fires: || named("acme_ringallreduce"),
         near_miss: || named("acme_ring_tall"),
     },
     Case { code: "unstable_steps", size_ns: Some(20), fires: || iterations(12, 30), near_miss: || iterations(12, 20) },

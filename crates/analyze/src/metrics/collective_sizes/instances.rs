@@ -28,7 +28,8 @@ pub(super) struct Instance {
     pub(super) device: DeviceKey,
     pub(super) durations: Vec<i64>,
     pub(super) timing: Timing,
-    pub(super) complete: bool,
+    /// Whether every rank was seen and the clocks can be compared; `None` where the size of the group is not recorded.
+    pub(super) complete: Option<bool>,
 }
 
 /// All collectives by kind: the matched ones, then those of which one device was seen.
@@ -50,7 +51,7 @@ pub(super) fn instances(model: &Model, aligned: &Aligned, windows: &Windows) -> 
         let (spans, first) = (aligned.spans(model, group), &aligned.parts.rows[group.parts[0] as usize]);
         let Some(timing) = Timing::of(&spans) else { continue };
         let (durations, bytes) = (spans.iter().map(length).collect(), aligned.bytes(group));
-        let complete = group.complete && aligned.comparable(model, group);
+        let complete = group.complete.map(|complete| complete && aligned.comparable(model, group));
         add(aligned.operation(group), first, Instance { bytes, device: first.device, durations, timing, complete });
     }
     for (part, _) in aligned.parts.rows.iter().zip(matched).filter(|(_, matched)| !matched) {
@@ -62,7 +63,7 @@ pub(super) fn instances(model: &Model, aligned: &Aligned, windows: &Windows) -> 
         };
         let (durations, bytes) = (vec![length(&span)], part.bytes);
         // A group of one rank is complete, and moves nothing.
-        let complete = part.group_size == Some(1);
+        let complete = Some(part.group_size == Some(1));
         add(operation, part, Instance { bytes, device: part.device, durations, timing, complete });
     }
     found

@@ -66,6 +66,24 @@ fn a_group_of_one_rank_and_unknown_sizes_or_groups_have_reasons() {
 }
 
 #[test]
+fn a_group_of_unknown_size_has_no_transfer_time() {
+    // Two ranks of who knows how many send 8 bytes at once and end together: the shorter took 10, and the last may be
+    // one that was not captured.
+    let args = Args { group: Some("g"), operation: "broadcast", bytes: (Some(8), Some(8)), ..Args::default() };
+    let ranks = |args| {
+        let ranks = Ranks::default().kernel((0, 0), "nccl", (0, 20)).args(args);
+        ranks.kernel((1, 0), "nccl", (10, 20)).args(args)
+    };
+    let frame = sizes(&ranks(args));
+    assert_eq!((int(&frame, "complete"), int(&frame, "transfer_ns")), (vec![Some(0)], vec![None]));
+    assert_eq!((int(&frame, "collectives"), int(&frame, "shortest_ns")), (vec![Some(1)], vec![Some(10)]));
+    assert_eq!(texts(&frame, "time_source").unwrap()[0].as_deref(), Some("shortest of the ranks seen"));
+    assert!(texts(&frame, "reason").unwrap()[0].as_ref().unwrap().ends_with(UNSIZED));
+    let frame = sizes(&ranks(Args { group_size: Some(2), ..args }));
+    assert_eq!((int(&frame, "complete"), int(&frame, "transfer_ns")), (vec![Some(1)], vec![Some(10)]));
+}
+
+#[test]
 fn many_sizes_are_put_together_by_powers_of_two() {
     // 63 sizes stay apart; 1..=64 make the seven bins 1, 2..=3, 4..=7, ... 32..=63, 64.
     let of = |count: i64| {

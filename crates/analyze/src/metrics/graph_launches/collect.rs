@@ -8,8 +8,9 @@ use crate::classes::{Class, Kind, contains_any};
 use crate::model::{Activity, DeviceKey, Model};
 use crate::operators::{Span, into_union, total};
 
-/// Parts of the names of calls that launch a graph: `cudaGraphLaunch`, `cuGraphLaunch`, `hipGraphLaunch` with any suffix.
-const CALLS: &[&str] = &["graphlaunch"];
+/// Parts of the names of calls that launch a graph: `cudaGraphLaunch`, `cuGraphLaunch`, `hipGraphLaunch` with any suffix,
+/// and the recorder's own `graph_launch`.
+const CALLS: &[&str] = &["graphlaunch", "graph_launch"];
 
 /// One launch of a graph on one device.
 #[derive(Debug)]

@@ -110,6 +110,9 @@ impl<'m> Flights<'m> {
         self.add_senders(&mut row, &inside, &set.spans);
         row.stall = units.stall(&set.spans);
         row.computed = (row.sender_hidden.is_some() || row.stall.is_some()).then_some("activities");
+        if inside.is_empty() {
+            row.reasons.push("nothing is recognised as a KV transfer");
+        }
         if !inside.is_empty() && row.stall.is_none() {
             row.reasons
                 .push("no dependency leads from a prefill through a transfer to a decode: the wait is not known");

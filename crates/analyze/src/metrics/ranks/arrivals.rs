@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::clock::{Aligned, Timing};
+use crate::clock::{Aligned, How, MESSAGE, Timing};
 use crate::model::{DeviceKey, Model};
 use crate::operators::{Span, contains};
 
@@ -10,7 +10,14 @@ use crate::operators::{Span, contains};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arrivals {
     pub(super) matched: i64,
+    /// Those of which every rank was seen.
     pub(super) complete: i64,
+    /// Those whose groups have a size that is not recorded.
+    pub(super) unsized_groups: i64,
+    /// Those that nothing but order, name or overlap puts together.
+    pub(super) by_order: i64,
+    /// Those between two.
+    pub(super) messages: i64,
     /// Those whose clocks can be compared.
     pub(super) timed: i64,
     pub(super) last: i64,
@@ -23,7 +30,9 @@ pub(super) struct Arrivals {
 pub(super) struct Meeting {
     /// Start on the device's own clock.
     pub(super) start: i64,
-    pub(super) complete: bool,
+    pub(super) complete: Option<bool>,
+    pub(super) by_order: bool,
+    pub(super) message: bool,
     pub(super) timed: Option<Timed>,
 }
 
@@ -40,7 +49,10 @@ pub(super) fn arrivals(meetings: &[Meeting], windows: &[Span]) -> Arrivals {
     let mut arrivals = Arrivals::default();
     for meeting in meetings.iter().filter(|meeting| contains(windows, meeting.start)) {
         arrivals.matched += 1;
-        arrivals.complete += i64::from(meeting.complete);
+        arrivals.complete += i64::from(meeting.complete == Some(true));
+        arrivals.unsized_groups += i64::from(meeting.complete.is_none());
+        arrivals.by_order += i64::from(meeting.by_order);
+        arrivals.messages += i64::from(meeting.message);
         let Some(timed) = meeting.timed else { continue };
         arrivals.timed += 1;
         let Some((late, caused)) = timed.last else { continue };
@@ -56,6 +68,8 @@ pub(super) fn meetings(model: &Model, aligned: &Aligned) -> HashMap<DeviceKey, V
     let mut meetings: HashMap<DeviceKey, Vec<Meeting>> = HashMap::new();
     for group in &aligned.groups {
         let timing = Timing::of(&aligned.spans(model, group)).filter(|_| aligned.comparable(model, group));
+        let by_order = !matches!(group.how, How::Sequence | How::Message);
+        let message = aligned.operation(group) == MESSAGE;
         for (at, activity) in group.members.iter().enumerate() {
             let row = &model.activities[*activity as usize];
             let add = aligned.offsets.get(&row.device.0).copied().unwrap_or(0);
@@ -66,6 +80,8 @@ pub(super) fn meetings(model: &Model, aligned: &Aligned) -> HashMap<DeviceKey, V
             meetings.entry(row.device).or_default().push(Meeting {
                 start: row.span.0,
                 complete: group.complete,
+                by_order,
+                message,
                 timed,
             });
         }

@@ -41,7 +41,28 @@ fn a_straggler_is_the_one_that_makes_the_others_wait() {
     assert_eq!(column(&frame, "caused_wait_ns"), [Some(0), Some(80)]);
     assert_eq!(floats(&frame, "last_ratio").unwrap(), [Some(0.0), Some(1.0)]);
     assert_eq!((column(&frame, "span_ns")[0], column(&frame, "busy_ns")[0]), (Some(220), Some(200)));
+    let pairs = ["matched", "complete", "paired_by_order", "point_to_point"].map(|name| column(&frame, name)[1]);
+    assert_eq!(pairs, [2, 2, 0, 0].map(Some));
     assert_eq!(texts(&frame, "reason").unwrap(), [None, None]);
+}
+
+#[test]
+fn all_that_communicate_may_be_a_part_of_a_group_of_unknown_size() {
+    // Two of who knows how many meet twice by name: rank 1 comes 6 later, and nobody can say that it came last of all.
+    let nccl = "ncclDevKernel_AllReduce_Sum";
+    let ranks = [0, 100].into_iter().fold(Ranks::default(), |ranks, at| {
+        ranks.kernel((0, 0), nccl, (at, at + 20)).kernel((1, 0), nccl, (at + 6, at + 20))
+    });
+    let frame = ranks_of(&ranks);
+    let pairs = |frame: &DataFrame| {
+        ["matched", "complete", "paired_by_order", "point_to_point", "late_ns"].map(|name| column(frame, name)[1])
+    };
+    assert_eq!(pairs(&frame), [2, 0, 2, 0, 12].map(Some));
+    assert_eq!(texts(&frame, "reason").unwrap()[1].as_deref(), Some(UNSIZED));
+    // One more, of a group of three of which two were seen.
+    let frame = ranks_of(&ranks.all_reduce(0, 1, 3, (200, 220)).all_reduce(1, 1, 3, (206, 220)));
+    assert_eq!(pairs(&frame), [3, 0, 2, 0, 18].map(Some));
+    assert!(texts(&frame, "reason").unwrap()[1].as_ref().unwrap().starts_with("not every rank of the groups was seen"));
 }
 
 #[test]
@@ -126,6 +147,7 @@ fn the_devices_of_one_report_meet_in_their_messages() {
     let tables = proftool_import::into_memory(&path).unwrap().1;
     let frame = compute(&Input::new("run", "target", &tables, Window::Default)).unwrap();
     assert_eq!(column(&frame, "matched"), [Some(33), Some(33)]);
+    assert_eq!((column(&frame, "complete"), column(&frame, "point_to_point")), (vec![Some(0); 2], vec![Some(33); 2]));
     assert_eq!(column(&frame, "aligned_by"), [Some(0), Some(0)], "messages align nothing, and one report is one clock");
     // Sums over the k-th ncclDevKernel_SendRecv of each device in CUPTI_ACTIVITY_KIND_KERNEL.
     assert_eq!(column(&frame, "comm_ns"), [17_172_652, 8_229_100].map(Some));
