@@ -559,8 +559,18 @@ impl Model {
         Ok(Index::of(ranks.into_iter().zip(ids)))
     }
 
+    /// Piece by piece: the columns of millions of ranges at once would take more memory than the ranges themselves.
     fn read_ranges(&mut self, tables: &Tables) -> Result<(), Error> {
-        let rows = Rows::of_pass(tables.get(&tables::RANGES), &self.pass)?;
+        let frame = tables.get(&tables::RANGES);
+        self.ranges.reserve(frame.height());
+        for first in (0..frame.height()).step_by(PIECE_ROWS) {
+            self.read_range_rows(&frame.slice(first as i64, PIECE_ROWS))?;
+        }
+        Ok(())
+    }
+
+    fn read_range_rows(&mut self, frame: &DataFrame) -> Result<(), Error> {
+        let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
         let domains = rows.names("domain", &mut self.names)?;
@@ -736,6 +746,9 @@ fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
     open.fold(0, |bits, (more, _)| bits | more)
 }
 
+/// Rows of a table that are looked at together.
+const PIECE_ROWS: usize = 1 << 17;
+
 /// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
 const DEVICE_DOMAIN: &str = "gpu";
 
@@ -833,9 +846,12 @@ impl<'a> Rows<'a> {
 
     /// Device and queue of the ranges of the device domain.
     fn places(&self, gpu: Option<u32>, domains: &[Option<u32>]) -> Result<Vec<Option<Place>>, Error> {
+        if gpu.is_none() {
+            return Ok(vec![None; domains.len()]);
+        }
         let payloads = self.kept(text_values(self.frame, "payload")?.iter());
         let place = |(payload, domain): (Option<&str>, &Option<u32>)| {
-            let text = payload.filter(|_| gpu.is_some() && *domain == gpu)?;
+            let text = payload.filter(|_| *domain == gpu)?;
             let payload: Payload = serde_json::from_str(text).ok()?;
             Some((payload.device?, payload.queue))
         };

@@ -10,22 +10,24 @@ pub(crate) fn rows<'a>(run: &'a Run, metric: &str) -> Vec<&'a Row> {
     rows.iter().filter(|row| row.text("window") == window).collect()
 }
 
-/// Whether a run has several ranks.
-fn has_ranks(rows: &[&Row]) -> bool {
-    rows.iter().any(|row| row.int("rank").is_some_and(|rank| rank != 0))
+/// Whether rows are of several ranks.
+fn has_ranks<'a>(mut rows: impl Iterator<Item = &'a Row>) -> bool {
+    rows.any(|row| row.int("rank").is_some_and(|rank| rank != 0))
 }
 
 /// Names devices: by their run in a pair, by their rank where there are several.
+#[derive(Clone)]
 pub(crate) struct Names {
     own: String,
     ranks: bool,
 }
 
 impl Names {
-    /// For the devices of these rows of a run.
+    /// For the devices of these rows of a run. All sections name a device alike, also one whose rows are of rank 0 only.
     pub(crate) fn new(report: &Report, run: &Run, rows: &[&Row]) -> Self {
         let own = if report.is_pair() { format!("{}: ", run.label()) } else { String::new() };
-        Self { own, ranks: has_ranks(rows) }
+        let of_run = ["ranks", "idle"].iter().flat_map(|metric| run.metric(metric));
+        Self { own, ranks: has_ranks(rows.iter().copied()) || has_ranks(of_run) }
     }
 
     /// For devices of one run.

@@ -110,11 +110,14 @@ fn timeline_metrics_of_two_ranks_render_as_the_golden_files() {
     let headings = [
         "Idle: where each device waited",
         "Steps",
+        "Ranges",
         "Critical path",
+        "Copies",
         "Classes",
         "Ranks",
         "Collectives by message size",
         "Launching",
+        "Host calls",
         "Sampled metrics",
         "Power and clocks",
     ];
@@ -227,7 +230,9 @@ fn a_run_without_any_metric_says_what_is_missing_and_still_renders() {
     for metric in ["roofline", "bubble", "overlap", "kv_transfer"] {
         assert!(report.contains(&format!("`metrics/{metric}.parquet` is not in the artifact")), "{metric}: {report}");
     }
-    for heading in ["Idle", "Steps", "Critical path", "Ranks", "Collectives", "Launching", "Sampled", "Power"] {
+    let optional =
+        ["Idle", "Steps", "Ranges", "Critical path", "Copies", "Ranks", "Collectives", "Launching", "Host calls"];
+    for heading in optional.into_iter().chain(["Sampled", "Power"]) {
         assert!(!report.contains(&format!("\n## {heading}")), "{heading}: {report}");
     }
     assert!(folder.path().join("timeline.svg").exists() && !folder.path().join("roofline.svg").exists());
@@ -301,6 +306,22 @@ fn an_empty_artifact_still_renders() {
     render(std::slice::from_ref(&run), folder.path(), &Options::default()).unwrap();
     let report = text(folder.path(), "report.md");
     assert!(report.contains("No timeline") && report.contains("No ceilings are recorded"), "{report}");
+}
+
+#[test]
+fn a_run_without_findings_says_whether_a_rule_could_find_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = sample::without_findings(folder.path());
+    let said = |run: &Artifact| {
+        render(std::slice::from_ref(run), folder.path(), &Options::default()).unwrap();
+        text(folder.path(), "report.md")
+    };
+    let report = said(&run);
+    assert!(report.contains("No finding for baseline: no rule found a cost"), "{report}");
+    run.manifest.tables.clear();
+    fs::remove_dir_all(run.tables_dir()).unwrap();
+    let report = said(&run);
+    assert!(report.contains(": nothing ran on a device, so no rule could look for costs."), "{report}");
 }
 
 #[test]

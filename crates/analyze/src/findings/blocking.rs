@@ -70,7 +70,7 @@ fn is_blocking_fill(row: &Activity) -> bool {
 #[derive(Default)]
 struct Calls {
     count: i64,
-    calls: Vec<Span>,
+    open: Vec<Span>,
     /// The copies or fills that they made.
     rows: Vec<Span>,
 }
@@ -99,7 +99,7 @@ fn blocking(input: &Input, about: &Blocking) -> Result<Vec<Finding>, Error> {
         for set in input.sets(Scope::Device(device))? {
             let late = late(model, device, &set.spans);
             for (name, calls) in &names {
-                let open = clip_set(&into_union(calls.calls.clone()), &set.spans);
+                let open = clip_set(&into_union(calls.open.clone()), &set.spans);
                 let rows = clip_set(&into_union(calls.rows.clone()), &set.spans);
                 let (running, waiting) = (total(&subtract(&rows, &kernels)), total(&intersect(&late, &open)));
                 let lost = Lost { open: total(&open), running, waiting, span: total(&set.spans) };
@@ -173,7 +173,7 @@ fn by_name(model: &Model, device: DeviceKey, about: &Blocking) -> Vec<(String, C
         if blocks {
             let calls = names.entry(call.name).or_default();
             calls.count += 1;
-            calls.calls.push(call.span);
+            calls.open.push(call.span);
             calls.rows.extend(rows.iter().map(|row| row.1));
         }
     }

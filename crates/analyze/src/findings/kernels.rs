@@ -161,7 +161,7 @@ fn best(path: &Sheet) -> Vec<Line<'_>> {
         }
     }
     let mut best: Vec<Line> = best.into_values().collect();
-    best.sort_by_key(|line| line.place());
+    best.sort_by_key(Line::place);
     best
 }
 

@@ -35,7 +35,7 @@ fn power_throttling(input: &Input) -> Result<Vec<Finding>, Error> {
         match (line.is("kind", "reason"), line.text("name").as_deref()) {
             (true, Some("any")) => rows.any = Some(line),
             (true, Some(_)) if line.flag("slows") == Some(true) && line.int_or_zero("kernel_ns") > 0 => {
-                rows.reasons.push(line)
+                rows.reasons.push(line);
             }
             (false, Some("compute")) => rows.clock = Some(line),
             _ => {}

@@ -2,6 +2,7 @@
 
 mod cases;
 mod files;
+mod waiting;
 
 use std::collections::BTreeSet;
 

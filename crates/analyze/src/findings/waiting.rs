@@ -14,9 +14,10 @@ use super::wording::{capital, count, percent, share, short, time};
 use super::{Finding, LEAST_PERCENT, Rule, Severity, is_share, matters};
 use crate::Error;
 use crate::classes::Class;
-use crate::metrics::{Input, gaps, idle};
-use crate::operators::{into_union, length};
-use crate::windows::Scope;
+use crate::metrics::idle::{self, Cutter};
+use crate::metrics::{Input, gaps};
+use crate::operators::{gaps_in, into_union, length};
+use crate::windows::{Scope, WindowSet};
 use clocks::Apart;
 
 mod clocks;
@@ -33,7 +34,7 @@ const LEAST_IDLE: f64 = 0.05;
 
 pub(super) const CLOCKS_DISAGREE: Rule = Rule {
     code: "clocks_disagree",
-    doc: "More than one launch in 100 begins before its call, or the median one waits for longer than all work takes.",
+    doc: "More than one launch in 100 begins before its call, or each waits for longer than all work takes.",
     apply: clocks::clocks_disagree,
 };
 
@@ -149,13 +150,13 @@ fn long_gaps(input: &Input) -> Result<Vec<Finding>, Error> {
 fn story(line: Line) -> String {
     let name =
         |column: &str, otherwise: &str| line.text(column).map_or_else(|| otherwise.to_owned(), |name| short(&name));
-    let mut text = format!(
+    let neighbours = format!(
         "It lies between {} and {}; cause {}",
         name("previous", "the start of the window"),
         name("next", "its end"),
         name("cause", "other")
     );
-    text += &match (line.text("call"), line.int("call_ns")) {
+    let culprit = match (line.text("call"), line.int("call_ns")) {
         (Some(call), _) if is_held(line) => {
             let after = line.int_or_zero("end_ns").saturating_sub(line.int_or_zero("call_end_ns"));
             format!(": {} had returned {} before the launched work began", short(&call), time(after))
@@ -166,7 +167,8 @@ fn story(line: Line) -> String {
         (Some(call), None) => format!(": {}", short(&call)),
         (None, _) => line.text("call_role").map_or_else(String::new, |why| format!(" ({why})")),
     };
-    text + &line.text("range").map_or_else(String::new, |range| format!("; in range {}", short(&range)))
+    let range = line.text("range").map_or_else(String::new, |range| format!("; in range {}", short(&range)));
+    format!("{neighbours}{culprit}{range}")
 }
 
 /// Whether the launching call had returned for most of the gap: the work was launched, and did not begin.
@@ -202,16 +204,18 @@ fn first_step(line: Line) -> &'static str {
 fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
     let (idle, gaps) = (Sheet::of(input, &idle::METRIC)?, Sheet::of(input, &gaps::METRIC)?);
     let (gaps, apart) = (of_devices(&gaps), Apart::of(input)?);
+    let blocked = blocked(input)?;
     let mut found = Vec::new();
     for line in idle.lines().filter(|line| line.is_null("queue") && line.flag("reliable") == Some(true)) {
-        let (span, sync) = (line.int_or_zero("span_ns"), line.int_or_zero("sync_ns"));
+        let (span, open) = (line.int_or_zero("span_ns"), line.int_or_zero("sync_ns"));
+        let sync = blocked.get(&line.place()).copied().unwrap_or(0);
         if !matters(sync, span) {
             continue;
         }
         let calls = gaps.get(&line.place()).map(|gaps| &gaps.syncs);
         let main = calls.and_then(|calls| calls.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))));
         let main = main.map_or_else(String::new, |(call, ns)| {
-            format!(", {} of it in gaps that {} caused", time(*ns), short(call))
+            format!(", {} of it in gaps in which {} was open longest", time(*ns), short(call))
         });
         let finding = Finding {
             title: format!(
@@ -221,8 +225,10 @@ fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
                 percent(sync, span)
             ),
             evidence: format!(
-                "Of {} idle, a synchronisation call of the process that launches next was open for {}{main}",
+                "Of {} idle, a synchronisation call of the process that launches next was open for {}{main}; for {} of it \
+                 the next work had not been launched",
                 time(line.int_or_zero("idle_ns")),
+                time(open),
                 time(sync)
             ),
             advice: "Do not wait for the device where the host needs no result: use events between queues, read results \
@@ -237,6 +243,29 @@ fn sync_bound(input: &Input) -> Result<Vec<Finding>, Error> {
 /// Parts of a window, and the share below which one counts as hardly used: those of the rule `gpu_time_util` of Nsight
 /// Systems, here of the union of work and not of its sum.
 const PARTS: u32 = 30;
+
+/// For how long of the idle time of each device a synchronisation call was open and the next work was not launched: after
+/// that it was not the host that held it.
+fn blocked(input: &Input) -> Result<BTreeMap<Place, i64>, Error> {
+    let rows = input.of_devices(|model, device, sets| {
+        let Some(place) = idle::Place::all(model, device).into_iter().next() else { return Vec::new() };
+        let of_set = |set: &WindowSet| {
+            let mut cutter = Cutter::new(model, &place.work);
+            let blocked = gaps_in(&place.busy, &set.spans).into_iter().map(|gap| {
+                let Some(next) = cutter.next(gap) else { return 0 };
+                let Some(call) = next.call.and_then(|call| model.calls.get(call as usize)) else { return 0 };
+                cutter.cut(Some(next), (gap.0, call.span.1.clamp(gap.0, gap.1)))[SYNC]
+            });
+            let key = (Some(device.0), Some(device.1), Some(set.name.clone()));
+            (key, blocked.fold(0_i64, i64::saturating_add))
+        };
+        sets.iter().map(of_set).collect()
+    })?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Place of the cause in [`idle::CAUSES`].
+const SYNC: usize = 3;
 
 fn low_utilisation(input: &Input) -> Result<Vec<Finding>, Error> {
     let (model, sheet) = (input.model()?, Sheet::of(input, &idle::METRIC)?);
@@ -284,6 +313,11 @@ fn low_coverage(input: &Input) -> Result<Vec<Finding>, Error> {
         let coverage = line.float("coverage_ratio").filter(|coverage| *coverage < LEAST_COVERAGE);
         let idle = line.float("idle_ratio").filter(|idle| *idle >= LEAST_IDLE);
         let Some((coverage, idle)) = coverage.zip(idle) else { continue };
+        // Many gaps may be little time.
+        let unknown = line.int_or_zero("other_ns");
+        if !is_share(unknown, line.int_or_zero("idle_ns"), LEAST_PERCENT) {
+            continue;
+        }
         found.push(Finding {
             severity: if coverage < 0.5 { Severity::High } else { Severity::Medium },
             title: format!(

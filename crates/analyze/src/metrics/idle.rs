@@ -190,6 +190,9 @@ pub fn causes(model: &Model, work: &[&Activity], idle: &[Span]) -> Causes {
     causes
 }
 
+/// Rows that are looked at one by one before the rest is bisected.
+const NEAR: usize = 16;
+
 /// Cuts gaps by cause. It is fastest when they come in order: then each row is passed once, and what is known of the row
 /// that follows is kept for the next gap that it follows too.
 pub(crate) struct Cutter<'m, 'w> {
@@ -215,7 +218,12 @@ impl<'m, 'w> Cutter<'m, 'w> {
         if self.at > self.work.len() || self.at.checked_sub(1).is_some_and(|last| !begun(&self.work[last])) {
             self.at = self.work.partition_point(begun);
         }
-        self.at += self.work[self.at..].iter().take_while(|row| begun(row)).count();
+        // The next gap is mostly near; the longest gaps, asked for by themselves, lie anywhere.
+        let ahead = self.work[self.at..].iter().take(NEAR).take_while(|row| begun(row)).count();
+        self.at += ahead;
+        if ahead == NEAR {
+            self.at += self.work[self.at..].partition_point(begun);
+        }
         self.work.get(self.at).copied()
     }
 

@@ -119,7 +119,11 @@ fn line_of_one(row: &Row, own: &str) -> Skewed {
     let last = row.int("last_rank").map(|rank| {
         format!("rank {rank} device {}", format::or_absent(row.int("last_device"), |device| device.to_string()))
     });
-    let incomplete = if row.boolean("complete") == Some(false) { ", ranks missing" } else { "" };
+    let incomplete = match row.boolean("complete") {
+        Some(true) => "",
+        Some(false) => ", ranks missing",
+        None => ", group size unknown",
+    };
     Skewed {
         operation: format!("{own}{}", format::plain(operation(row))),
         size: format::or_absent(row.int("bytes"), bytes),

@@ -1,5 +1,7 @@
 //! What to do first: the findings, the most expensive first, each with its proof.
 
+use proftool_trace::frame::texts;
+use proftool_trace::tables::ACTIVITIES;
 use serde::Serialize;
 
 use super::{Built, own};
@@ -45,9 +47,21 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         }
     }
     let silent = |run: &&Run| run.has("findings") && run.metric("findings").is_empty();
-    let nothing = report.runs.iter().filter(silent).map(|run| format::plain(run.label())).collect();
+    let nothing = report.runs.iter().filter(silent).map(nothing).collect::<Result<_, _>>()?;
     let more = (more > 0).then(|| format!("{more} more in `metrics/findings.parquet`."));
     Built::new("findings", &Values { costs, problems, more, nothing }, Vec::new()).map(Some)
+}
+
+/// Why a run has no finding.
+fn nothing(run: &Run) -> Result<String, Error> {
+    let kinds = texts(run.tables.get(&ACTIVITIES), "kind")?;
+    let has_work = kinds.iter().any(|kind| kind.as_deref() != Some("sync"));
+    let reason = if has_work {
+        "no rule found a cost that reaches its threshold"
+    } else {
+        "nothing ran on a device, so no rule could look for costs"
+    };
+    Ok(format!("No finding for {}: {reason}.", format::plain(run.label())))
 }
 
 fn line(report: &Report, run: &Run, row: &Row) -> Line {

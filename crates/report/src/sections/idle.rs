@@ -65,7 +65,8 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let mut shown: Vec<(Names, &Row)> = Vec::new();
     for run in report.runs.iter().rev() {
         let rows = of_devices(run, "idle");
-        shown.extend(rows.iter().map(|row| (Names::new(report, run, &rows), *row)));
+        let names = Names::new(report, run, &rows);
+        shown.extend(rows.iter().map(|row| (names.clone(), *row)));
     }
     if shown.is_empty() {
         return Ok(None);

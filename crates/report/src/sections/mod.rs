@@ -5,14 +5,17 @@
 use serde::Serialize;
 use tera::{Context, Tera};
 
+use crate::basis::{self, Names};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row, Run};
 
 mod bubble;
+mod calls;
 mod ceilings;
 mod classes;
 mod collectives;
+mod copies;
 mod critical_path;
 mod findings;
 mod headline;
@@ -26,6 +29,7 @@ mod overlap;
 mod overview;
 mod phases;
 mod power;
+mod ranges;
 mod ranks;
 mod reproduce;
 mod roofline;
@@ -115,6 +119,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "timeline", template: include_str!("../../../../templates/timeline.md"), build: timeline::build },
     Section { name: "idle", template: include_str!("../../../../templates/idle.md"), build: idle::build },
     Section { name: "steps", template: include_str!("../../../../templates/steps.md"), build: steps::build },
+    Section { name: "ranges", template: include_str!("../../../../templates/ranges.md"), build: ranges::build },
     Section {
         name: "critical_path",
         template: include_str!("../../../../templates/critical_path.md"),
@@ -123,6 +128,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "bubble", template: include_str!("../../../../templates/bubble.md"), build: bubble::build },
     Section { name: "losses", template: include_str!("../../../../templates/losses.md"), build: losses::build },
     Section { name: "overlap", template: include_str!("../../../../templates/overlap.md"), build: overlap::build },
+    Section { name: "copies", template: include_str!("../../../../templates/copies.md"), build: copies::build },
     Section { name: "classes", template: include_str!("../../../../templates/classes.md"), build: classes::build },
     Section {
         name: "kv_transfer",
@@ -136,6 +142,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         build: collectives::build,
     },
     Section { name: "launch", template: include_str!("../../../../templates/launch.md"), build: launch::build },
+    Section { name: "calls", template: include_str!("../../../../templates/calls.md"), build: calls::build },
     Section { name: "samples", template: include_str!("../../../../templates/samples.md"), build: samples::build },
     Section { name: "power", template: include_str!("../../../../templates/power.md"), build: power::build },
     Section { name: "ceilings", template: include_str!("../../../../templates/ceilings.md"), build: ceilings::build },
@@ -200,6 +207,39 @@ fn listing<L: Serialize>(
     }
     let rows = found.rows.iter().map(|(run, row)| line(row, &own(report, run))).collect();
     Built::new(name, &Listing { rows, more: found.more }, Vec::new()).map(Some)
+}
+
+/// The same, with what its numbers rest on.
+#[derive(Serialize)]
+struct Ranking<L> {
+    basis: String,
+    rows: Vec<L>,
+    more: Option<String>,
+}
+
+/// A section that is one list of the metric of its name: of each run the [`TOP`] rows that come first in `order`, equal
+/// ones in the order of the metric; none where no run has a row. `covered` as in [`basis::line`].
+fn ranked<L: Serialize, K: Ord>(
+    report: &Report,
+    name: &'static str,
+    covered: &str,
+    order: impl Fn(&Row) -> K,
+    line: impl Fn(&Names, &Row) -> L,
+) -> Result<Option<Built>, Error> {
+    let (mut all, mut lines) = (Vec::new(), Vec::new());
+    for run in report.runs.iter().rev() {
+        let mut rows = basis::rows(run, name);
+        rows.sort_by_cached_key(|row| order(row));
+        let names = Names::new(report, run, &rows);
+        lines.extend(rows.iter().take(TOP).map(|row| line(&names, row)));
+        all.extend(rows);
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let more = all.len() - lines.len();
+    let more = (more > 0).then(|| format!("{more} more rows in `metrics/{name}.parquet`."));
+    Built::new(name, &Ranking { basis: basis::line(&all, covered), rows: lines, more }, Vec::new()).map(Some)
 }
 
 /// What tells the runs of a pair apart in front of a device: `optimized: `.

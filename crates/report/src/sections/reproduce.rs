@@ -24,7 +24,8 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         manifests().filter_map(|manifest| manifest.git.as_ref()).map(|git| format::code(&git.commit)).collect();
     commits.dedup();
     let runs = report.runs.iter().map(|run| format::shell(&[run.artifact.run()])).collect();
-    let rules = report.rules.as_deref().map(|file| format!(" {}", format::shell(&["--rules".to_owned(), file.to_owned()])));
+    let rules =
+        report.rules.as_deref().map(|file| format!(" {}", format::shell(&["--rules".to_owned(), file.to_owned()])));
     let rules = rules.unwrap_or_default();
     Built::new("reproduce", &Values { commands, commits, runs, rules }, Vec::new()).map(Some)
 }

@@ -15,7 +15,7 @@ use proftool_trace::table::Table;
 use proftool_trace::tables::{ACTIVITIES, CEILINGS, DEVICES, ISSUES, QUEUES, RANGES, WORK};
 
 pub(crate) use gpu::{crowd, gpu, gpus};
-pub(crate) use timeline::timeline;
+pub(crate) use timeline::{timeline, without_findings};
 
 const MS: i64 = 1_000_000;
 const BLOCKS: i64 = 3;

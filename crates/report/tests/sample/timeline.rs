@@ -14,12 +14,22 @@ pub(crate) fn timeline(parent: &Path) -> Artifact {
     findings(&artifact);
     idle(&artifact);
     steps(&artifact);
+    ranges(&artifact);
     critical_path(&artifact);
     bubble_iteration(&artifact);
+    copies(&artifact);
     ranks(&artifact);
     collectives(&artifact);
     launch(&artifact);
+    calls(&artifact);
     power(&artifact);
+    artifact
+}
+
+/// A run in which no rule found anything.
+pub(crate) fn without_findings(parent: &Path) -> Artifact {
+    let artifact = run_without_metrics(parent, "baseline");
+    store(&artifact, "findings", vec![ints("place", []), texts("kind", [])]);
     artifact
 }
 
@@ -118,6 +128,69 @@ fn steps(artifact: &Artifact) {
         same("classes", "kernel, copy, set, graph"),
     ];
     store(artifact, "steps", columns);
+}
+
+/// Eight steps around as many forward passes: of the 100 ms that the work of the steps takes 60 are busy, 40 of them with
+/// the work of the inner range.
+fn ranges(artifact: &Artifact) {
+    let columns = vec![
+        ints("rank", [0, 0, 1, 0]),
+        texts("window", ["trace"; 4]),
+        texts("domain", ["", "vendor|lib", "", ""]),
+        texts("path", ["step *", "step * > for`ward|<b>", "step *", "load"]),
+        int_column("level", [Some(0), Some(1), Some(0), None]),
+        ints("instances", [8, 8, 8, 2]),
+        ints("total_ns", [90 * MS, 30 * MS, 90 * MS, 70 * MS]),
+        ints("projected", [8, 8, 6, 0]),
+        ints("projected_ns", [100 * MS, 50 * MS, 80 * MS, 0]),
+        ints("busy_ns", [60 * MS, 40 * MS, 75 * MS, 0]),
+        ints("idle_ns", [40 * MS, 10 * MS, 5 * MS, 0]),
+        float_column("idle_ratio", [Some(0.4), Some(0.2), Some(0.0625), None]),
+        ints("exclusive_busy_ns", [20 * MS, 40 * MS, 75 * MS, 0]),
+        floats("coverage_ratio", [1.0, 1.0, 0.5, 1.0]),
+        texts("classes", ["kernel, copy, set, graph"; 4]),
+    ];
+    store(artifact, "ranges", columns);
+}
+
+/// 20 GB/s of a link of 25 are 80 %; a device copies 2 * 1 TB/s of its 4.
+fn copies(artifact: &Artifact) {
+    let columns = vec![
+        ints("rank", [0, 0, 0]),
+        ints("device", [0, 0, 0]),
+        texts("window", ["trace"; 3]),
+        texts("copy_kind", ["d2d", "h2d", "set"]),
+        int_column("src_device", [Some(0), None, None]),
+        ints("dst_device", [0, 0, 0]),
+        texts("src_memory", ["device", "pageable", ""]),
+        texts("dst_memory", ["device"; 3]),
+        ints("copies", [10, 8, 3]),
+        ints("sized_copies", [10, 8, 0]),
+        int_column("bytes", [Some(4_000_000_000), Some(40_000_000), None]),
+        ints("total_ns", [4 * MS, 2 * MS, 6_000]),
+        float_column("bytes_per_s", [Some(1e12), Some(20e9), None]),
+        float_column("roof_ratio", [Some(0.5), Some(0.8), None]),
+        texts("roof", ["DRAM, datasheet 4.00 TB/s", "link pcie|x, datasheet 25.0 GB/s one way", ""]),
+        texts("finding", ["", "pageable copy", ""]),
+        texts("evidence", ["", "8 copies of asynchronous calls on pageable memory (first: activity 3)", ""]),
+    ];
+    store(artifact, "copies", columns);
+}
+
+/// The shares are of the interface: 30 + 10 of 40 ms in the runtime, all of 90 ms in the operating system.
+fn calls(artifact: &Artifact) {
+    let columns = vec![
+        ints("rank", [0, 0, 0]),
+        texts("window", ["trace"; 3]),
+        texts("api", ["runtime", "runtime", "osrt"]),
+        texts("name", ["cudaLaunchKernel", "cudaMemcpyAsync|`x`", "poll"]),
+        ints("calls", [320, 8, 3]),
+        ints("total_ns", [30 * MS, 10 * MS, 90 * MS]),
+        ints("median_ns", [5_000, MS, 30 * MS]),
+        floats("time_ratio", [0.75, 0.25, 1.0]),
+        int_column("device_idle_ns", [Some(3 * MS), Some(0), None]),
+    ];
+    store(artifact, "calls", columns);
 }
 
 /// Segments that sum to the window: 50 + 20 + 25 + 5 of 100 ms.

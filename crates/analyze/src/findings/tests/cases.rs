@@ -36,12 +36,21 @@ const MS: i64 = 1_000_000;
 const NCCL: &str = "ncclDevKernel_AllReduce_Sum";
 
 /// Kernels of `busy`; before each but the first the host waits, then calls, then the launched kernel waits.
-fn rhythm(count: i64, busy: i64, [wait, call, queue]: [i64; 3]) -> Fixture {
+pub(super) fn rhythm(count: i64, busy: i64, [wait, call, queue]: [i64; 3]) -> Fixture {
     let period = busy + wait + call + queue;
     (0..count).fold(Fixture::new(), |fixture, at| {
         let start = at * period;
         fixture.kernel(0, 0, (start, start + busy)).launched((start - queue - call, start - queue))
     })
+}
+
+/// A hundred kernels, the first so many of which begin before the call that launched them.
+fn before_call(early: i64) -> Given {
+    let kernel = |fixture: Fixture, at: i64| {
+        let (start, late) = (at * 20, if at < early { 6 } else { 0 });
+        fixture.kernel(0, 0, (start, start + 10)).launched((start - 5 + late, start - 4 + late))
+    };
+    (0..100).fold(Fixture::new(), kernel).into()
 }
 
 /// Compute until `until` and a transfer on queue 1 in 50..100.
@@ -198,6 +207,8 @@ fn named(name: &str) -> Given {
 pub(super) const CASES: &[Case] = &[
     // Half of +-30 us each: 15 us of residual, against 30 us of waiting at most.
     Case { code: "clock_skew", size_ns: None, fires: || scattered(30_000), near_miss: || scattered(9_000) },
+    // Two of a hundred; one may be a number that was used twice.
+    Case { code: "clocks_disagree", size_ns: None, fires: || before_call(2), near_miss: || before_call(1) },
     // 32 MiB x 1.5 / 450 GB/s = 0.11185 ms of 1 ms: 0.88815 ms lost; of 0.2 ms it is 56 % of the link.
     Case { code: "collective_slow", size_ns: Some(888_151), fires: || large(MS), near_miss: || large(MS / 5) },
     // 40 of 110: the first of three; of eleven equal ones none has a tenth.

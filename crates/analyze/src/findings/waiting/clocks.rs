@@ -8,7 +8,7 @@ use crate::findings::sheet::{Line, Place, Sheet};
 use crate::findings::wording::{count, percent, time};
 use crate::findings::{Finding, Severity};
 use crate::metrics::{Input, launch};
-use crate::model::{DeviceKey, Model};
+use crate::model::{Activity, DeviceKey, Model};
 use crate::operators::length;
 
 use super::LAUNCH_KEYS;
@@ -17,18 +17,18 @@ use super::LAUNCH_KEYS;
 /// again. Clocks that are apart move every launch, and all that wait for less than the offset show it.
 const EARLY_PERCENT: i128 = 1;
 
-/// Launches from which a median says what is usual: one kernel may wait for anything.
+/// Launches from which a delay that all have says something: one kernel may wait for anything.
 const LEAST_LAUNCHES: i64 = 10;
 
 /// What it says beside a finding that compares times of both.
 pub(super) const UNSAFE: &str =
-    "The clocks of host and device disagree (clocks_disagree): the cause and the host call are unsure.";
+    "The clocks of host and device seem to disagree (clocks_disagree): the cause and the host call are unsure.";
 
 /// What shows that the clocks of a device and its host disagree.
 enum Sign {
     /// Launches that begin before their call does.
     Early(i64),
-    /// The median queue delay, and from the first start to the last end of the device's work, which is shorter.
+    /// The shortest queue delay, and from the first start to the last end of the device's work, which is shorter.
     Late(i64, i64),
 }
 
@@ -43,8 +43,16 @@ impl Sign {
         let delay = line.int("queue_delay_median_ns").filter(|_| starts >= LEAST_LAUNCHES)?;
         // A window may be a moment of a deep queue; the whole recording isn't.
         let whole = extent(model, (rank, device)).max(line.int_or_zero("span_ns"));
-        (delay > whole).then_some(Self::Late(delay, whole))
+        // Behind work from before the recording the median delay is long too, but grows from a shorter one.
+        let least = if delay > whole { least_delay(model, (rank, device))? } else { return None };
+        (least > whole).then_some(Self::Late(least, whole))
     }
+}
+
+/// The shortest time from the end of a call to the begin of what it launched.
+fn least_delay(model: &Model, device: DeviceKey) -> Option<i64> {
+    let delay = |row: &Activity| Some(row.span.0.saturating_sub(model.calls.get(row.call? as usize)?.span.1));
+    model.of_device(device).iter().filter(|row| row.class != Class::Sync).filter_map(delay).min()
 }
 
 /// From the first start to the last end of a device's work.
@@ -89,24 +97,29 @@ pub(super) fn clocks_disagree(input: &Input) -> Result<Vec<Finding>, Error> {
     let (model, launches) = (input.model()?, Sheet::of(input, &launch::METRIC)?);
     let found = signs(model, &launches).into_values().map(|(line, sign)| {
         let starts = line.int_or_zero("launches");
-        let (what, limits) = match sign {
+        // Nothing but clocks explains an early start; of a late one there may be other reasons.
+        let (severity, disagree, what, limits) = match sign {
             Sign::Early(early) => (
+                Severity::High,
+                "disagree",
                 format!("{early} of {} begin before the call that launched them", count(starts, "launch", "launches")),
                 "Unsafe",
             ),
             Sign::Late(delay, whole) => (
+                Severity::Medium,
+                "may disagree",
                 format!(
-                    "half of {} begin {} or more after their call, and all work together takes {}",
+                    "all of {} begin {} or more after their call, and all work together takes {}",
                     count(starts, "launch", "launches"),
                     time(delay),
                     time(whole)
                 ),
-                "Work that something held for longer than all of it took looks the same. Unsafe",
+                "Launches that waited for work from before the recording look the same. Unsafe",
             ),
         };
         Finding {
-            severity: Severity::High,
-            title: format!("The clocks of the host and of {} disagree: {what}", line.device()),
+            severity,
+            title: format!("The clocks of the host and of {} {disagree}: {what}", line.device()),
             evidence: format!(
                 "Of {}, {} ({}) begin before their call and {} after it returned; their median queue delay is {}, the \
                  window {}",

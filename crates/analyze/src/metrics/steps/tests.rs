@@ -14,7 +14,8 @@ fn values(frame: &DataFrame, column: &str) -> Vec<i64> {
 #[test]
 fn a_step_is_cut_as_worked_out_by_hand() {
     // Step 0 is 0..10 on the host and 0..40 on the device: its kernel runs in 20..40, a collective in 30..50, of which
-    // 40..50 is exposed and belongs to step 1, which begins when the device is done with step 0. Step 1: 40..60.
+    // 40..50 is exposed and belongs to step 1, which begins when the device is done with step 0. Step 1: 40..60. Of both
+    // what lies in the device's rows, 20..57, is known.
     let fixture = Fixture::new()
         .queue(0, 1, "comm")
         .range("ProfilerStep#1", (0, 10))
@@ -26,16 +27,16 @@ fn a_step_is_cut_as_worked_out_by_hand() {
         .kernel(0, 0, (52, 57))
         .launched((13, 14));
     let frame = steps(&fixture.tables(), Window::Default);
-    assert_eq!(values(&frame, "start_ns"), [0, 40]);
-    assert_eq!(values(&frame, "span_ns"), [40, 20]);
+    assert_eq!(values(&frame, "start_ns"), [20, 40]);
+    assert_eq!(values(&frame, "span_ns"), [20, 17]);
     assert_eq!(values(&frame, "host_ns"), [10, 48]);
     assert_eq!(values(&frame, "busy_ns"), [20, 15]);
-    assert_eq!(values(&frame, "idle_ns"), [20, 5]);
+    assert_eq!(values(&frame, "idle_ns"), [0, 2]);
     assert_eq!(values(&frame, "compute_ns"), [20, 5]);
     assert_eq!(values(&frame, "exposed_comm_ns"), [0, 10]);
     assert_eq!(values(&frame, "kernels"), [1, 1]);
     assert_eq!(ints(&frame, "gap_ns").unwrap(), [None, Some(0)]);
-    assert_eq!(floats(&frame, "idle_ratio").unwrap(), [Some(0.5), Some(0.25)]);
+    assert_eq!(floats(&frame, "idle_ratio").unwrap(), [Some(0.0), Some(2.0 / 17.0)]);
     assert_eq!(floats(&frame, "coverage_ratio").unwrap(), [Some(1.0), Some(1.0)]);
     assert_eq!(texts(&frame, "source").unwrap()[0].as_deref(), Some("profiler"));
     let reason = texts(&frame, "state_reason").unwrap()[0].clone().unwrap();
