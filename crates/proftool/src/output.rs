@@ -230,7 +230,7 @@ fn markdown(grid: &Grid) -> Table {
     };
     let rows = grid.rows.iter().map(|row| row.iter().map(escaped).collect()).collect();
     let (headings, names, numeric) = (grid.headings.clone(), grid.names.clone(), grid.numeric.clone());
-    table(&Grid { headings, rows, names, numeric }, presets::ASCII_MARKDOWN)
+    table(&Grid { names, headings, rows, numeric }, presets::ASCII_MARKDOWN)
 }
 
 /// The grid as a table, numbers to the right.

@@ -146,7 +146,9 @@ fn of_set(scope: &Scope, set: &WindowSet) -> Vec<Row> {
         nodes.retain(|(_, _, sums)| sums.length() >= least);
     }
     let mut listed = vec![false; scope.nodes.len()];
-    nodes.iter().for_each(|(_, node, _)| listed[*node as usize] = true);
+    for (_, node, _) in &nodes {
+        listed[*node as usize] = true;
+    }
     let mut slack: HashMap<(usize, u32), Option<i64>> = HashMap::new();
     for (at, view) in views.iter().enumerate() {
         let all = view.operations().iter().zip(view.slack()).filter(|(node, _)| listed[**node as usize]);

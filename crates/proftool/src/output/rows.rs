@@ -55,7 +55,7 @@ pub(crate) fn first(frame: &DataFrame, rows: Rows, order: Order) -> (DataFrame, 
 /// The rows by (whole before part, place inside the group, place in the frame).
 fn ranked(frame: &DataFrame, order: Order) -> Vec<usize> {
     let columns: Vec<_> = order.groups.iter().filter_map(|name| frame.column(name).ok()).collect();
-    let part = order.part.and_then(|name| frame.column(name).ok()).map(|column| column.is_not_null());
+    let part = order.part.and_then(|name| frame.column(name).ok()).map(polars::prelude::Column::is_not_null);
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut keys: Vec<(bool, usize, usize)> = Vec::with_capacity(frame.height());
     for row in 0..frame.height() {

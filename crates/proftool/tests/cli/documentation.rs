@@ -10,7 +10,7 @@ fn arguments(line: &str) -> Vec<String> {
 /// The first block of that language.
 fn block(page: &str, language: &str) -> String {
     let lines = page.lines().skip_while(|line| *line != format!("```{language}")).skip(1);
-    lines.take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect()
+    lines.take_while(|line| *line != "```").flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The page with what its commands print now. A capture is run and its output, which holds the time, left out.
@@ -21,14 +21,14 @@ fn with_output(page: &str, place: &Place) -> String {
             shows = line == "```console";
         }
         if !shows || line.starts_with("```") {
-            text += &format!("{line}\n");
+            text.extend([line, "\n"]);
         } else if let Some(command) = line.strip_prefix("$ ") {
             let arguments = arguments(command);
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let printed = place.ok(&arguments).out;
-            text += &format!("{line}\n");
+            text.extend([line, "\n"]);
             if arguments[0] != "capture" {
-                text.extend(printed.trim_end().lines().map(|line| format!("{}\n", line.trim_end())));
+                text.extend(printed.trim_end().lines().flat_map(|line| [line.trim_end(), "\n"]));
             }
         }
     }

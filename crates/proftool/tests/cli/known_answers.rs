@@ -166,3 +166,12 @@ fn a_straggler_is_the_last_to_arrive_and_the_others_wait() {
     let even = rows("skew", "collectives");
     assert!(even.iter().all(|row| columns(row, ["start_skew", "wait"]) == [0, 0].map(Some)), "{even:?}");
 }
+
+#[test]
+fn a_graph_of_three_nodes_is_launched_twice() {
+    let rows = rows("graph", "graph_launches");
+    let row = &rows[0];
+    assert_eq!((row["launches"].as_i64(), row["nodes_median"].as_i64()), (Some(2), Some(3)), "{row}");
+    let parts = columns(row, ["api_total", "span", "busy", "gap", "between_idle"]);
+    assert_eq!(parts, [10, 140, 120, 20, 20].map(Some), "{row}");
+}

@@ -31,10 +31,14 @@ fn rules_of_a_file_decide_in_analyze_and_are_not_kept() {
 }
 
 #[test]
-fn a_report_by_rules_says_that_the_artifact_holds_its_results() {
+fn a_report_by_rules_names_them_and_leaves_the_artifact_as_it_was() {
     let place = with_rules(ALL_COMM);
-    let ran = place.ok(&["report", "--artifacts", "artifacts", "--rules", "my.toml"]);
-    assert!(ran.err.contains("results by these rules"), "{}", ran.err);
+    let report = place.ok(&["report", "--artifacts", "artifacts", "--rules", "my.toml"]).out;
+    let report = std::fs::read_to_string(place.path().join(report.trim())).expect("the report is where it says");
+    assert!(report.contains("`my.toml`") && report.contains("report --artifacts DIR --rules my.toml"), "{report}");
+    let kept = proftool_trace::frame::read_any(&place.path().join("artifacts/two_stage/metrics/classes.parquet"));
+    let rules = proftool_trace::frame::texts(&kept.expect("the results are kept"), "rule").expect("a column");
+    assert!(!rules.contains(&Some("mine".to_owned())), "{rules:?}");
 }
 
 #[test]

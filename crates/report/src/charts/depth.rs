@@ -1,5 +1,7 @@
 //! Launches that wait in each queue over time: one small lane a queue, its greatest and its mean depth.
 
+use std::fmt::Write as _;
+
 use super::labels::Area;
 use super::legend::{self, Entry};
 use super::plane::{self, time_unit};
@@ -83,9 +85,11 @@ impl Lane {
         let mut at = 0.0;
         for bin in &self.bins {
             let (from, to) = (x.pixel(at), x.pixel(at + bin.span_ns.max(0) as f64));
-            area += &format!("H{from:.1}V{:.1}H{to:.1}", y.pixel(bin.max.max(0) as f64));
+            // Writing into a String cannot fail.
+            let _ = write!(area, "H{from:.1}V{:.1}H{to:.1}", y.pixel(bin.max.max(0) as f64));
             let level = y.pixel(if bin.mean.is_finite() { bin.mean.clamp(0.0, high) } else { 0.0 });
-            mean += &format!("{}{from:.1} {level:.1}H{to:.1}", if mean.is_empty() { "M" } else { "L" });
+            let begin = if mean.is_empty() { "M" } else { "L" };
+            let _ = write!(mean, "{begin}{from:.1} {level:.1}H{to:.1}");
             at += bin.span_ns.max(0) as f64;
         }
         svg.push(path(&format!("{area}V{bottom:.1}Z"), "faint"));

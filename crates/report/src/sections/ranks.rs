@@ -47,7 +47,7 @@ struct Line {
 #[derive(Serialize)]
 struct Clock {
     device: String,
-    clock: String,
+    source: String,
     offset: String,
     refined: String,
     reference: String,
@@ -124,7 +124,7 @@ fn clocks(rows: &[&Row], names: &Names) -> Vec<Clock> {
         let time = |column: &str| format::or_absent(row.int(column), format::duration);
         Clock {
             device: names.cell(row),
-            clock: format::plain(row.text("clock").unwrap_or(format::ABSENT)),
+            source: format::plain(row.text("clock").unwrap_or(format::ABSENT)),
             offset: time("offset_ns"),
             refined: time("refined_ns"),
             reference: row.int("reference_rank").map_or_else(|| "-".to_owned(), |rank| rank.to_string()),

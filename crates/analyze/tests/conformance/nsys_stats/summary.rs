@@ -134,7 +134,9 @@ pub(super) fn gpu(list: &mut List, sheet: &Sheet, trace: &Trace) {
     let named = |row: &Gpu| format!("{} {}", category(row), operation(old, &row.name));
     let mut metric = metric::kernels(trace, named);
     // A share of the metric is among kernels.
-    metric.values_mut().for_each(|stats| stats.share = None);
+    for stats in metric.values_mut() {
+        stats.share = None;
+    }
     metric.extend(metric::copies(trace, named, Measured::Time));
     Summary { ours: grouped(ours), metric, total: "Total Time", count: "Instances", scale: 1.0 }
         .compare(list, sheet, &theirs);
