@@ -48,7 +48,7 @@ pub(crate) fn print(format: Format, title: &str, frame: &DataFrame, columns: Opt
     tty::print(&render(format, title, frame, columns, terminal_width())?)
 }
 
-/// As [`print`], with a line about the result below it.
+/// As [`print()`], with a line about the result below it.
 ///
 /// # Errors
 /// When standard output cannot be written.
@@ -70,7 +70,7 @@ pub(crate) fn print_noted(
     tty::print(&text)
 }
 
-/// As [`print`], in a table of at most `width` characters where the terminal does not say otherwise: for texts that have
+/// As [`print()`], in a table of at most `width` characters where the terminal does not say otherwise: for texts that have
 /// no natural width.
 ///
 /// # Errors

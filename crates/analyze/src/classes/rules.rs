@@ -76,7 +76,7 @@ pub struct Facts<'a> {
     pub role: Option<&'a str>,
     /// Direction of a copy.
     pub copy_kind: Option<CopyKind>,
-    /// Lists of [`Rules::range_lists`], a bit each: its launching call began inside a range of that list.
+    /// Lists of `Rules::range_lists`, a bit each: its launching call began inside a range of that list.
     pub launched_in: u64,
 }
 

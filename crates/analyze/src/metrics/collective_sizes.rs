@@ -6,7 +6,7 @@
 //! (`doc/PERFORMANCE.md` of nccl-tests).
 //!
 //! A rank's own duration contains the wait for the last to arrive. The time of the exchange is, where every rank of the
-//! group was seen, from the last start to the last end in the common time of [`crate::clock`]; else the shortest
+//! group was seen, from the last start to the last end in the common time of `crate::clock`; else the shortest
 //! duration among the ranks seen, an upper limit. Rates are medians of those of single collectives.
 
 use polars::prelude::DataFrame;

@@ -1,7 +1,7 @@
 //! Collectives that several devices took part in: who came first and last, and what the exchange took once all were
 //! there.
 //!
-//! In the common time of [`crate::clock`]: start skew = last start - first start; end skew = last end - first end;
+//! In the common time of `crate::clock`: start skew = last start - first start; end skew = last end - first end;
 //! transfer = last end - last start (nothing can be exchanged with the last before it has come). The shortest duration
 //! of a participant is the same without the help of clocks: the last to arrive waits for nobody.
 

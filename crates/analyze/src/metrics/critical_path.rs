@@ -1,7 +1,7 @@
 //! The critical path: what the end of the work waited for, and what would be gained where.
 //!
 //! The path runs back from the end of the window: from the work that ends last over the input that was ready last
-//! ([`crate::path`] says which inputs there are), to the window's start. Each nanosecond belongs to the segment that it
+//! (`crate::path` says which inputs there are), to the window's start. Each nanosecond belongs to the segment that it
 //! was spent on: an operation, a host call, host code between calls, or the wait of an operation whose inputs were ready,
 //! by the kind of the last of them. The segments sum to the window exactly.
 //!

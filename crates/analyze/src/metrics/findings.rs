@@ -5,7 +5,7 @@
 //! finding of kind `data` is about what the recording cannot show; it has no size, and says which numbers are unsafe.
 //! A finding that holds on several devices is one row, of the device where it costs the most.
 //!
-//! What fires, with which threshold and why: [`crate::findings`].
+//! What fires, with which threshold and why: `crate::findings`.
 
 use polars::prelude::DataFrame;
 use proftool_trace::table::{Table, float, int, text};

@@ -1,7 +1,7 @@
 //! Ranks in one time: what each clock was corrected by, who waits in collectives, and who makes the others wait.
 //!
 //! The common time is the session start of each rank's file, then the median over collectives of (end on this rank -
-//! mean end over the ranks); [`crate::clock`] says which collectives. Inside a collective a device waits from its own
+//! mean end over the ranks); `crate::clock` says which collectives. Inside a collective a device waits from its own
 //! start to the last start of all, in its own time; the rest of the communication is transfer, so that comm = wait +
 //! transfer. The last to arrive is late by how much later it came than the one before it: what would be gained if it
 //! alone were faster.
