@@ -4,7 +4,7 @@
 //! would otherwise hide in the compute time.
 
 mod function;
-mod glob;
+pub(crate) mod glob;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,10 @@ use serde::Deserialize;
 use crate::Error;
 use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
 use crate::index::Index;
+use crate::metrics::ranges::Instances;
 use crate::operators::{Span, contains, union};
 use crate::phases::Phases;
+use crate::roofline::operators::Attribution;
 use crate::steps::Steps;
 
 /// Each distinct text once; a text is a small number elsewhere.
@@ -374,6 +376,9 @@ pub struct Model {
     /// What several metrics find in the ranges, found when first asked for.
     pub(crate) steps: OnceCell<Rc<Steps>>,
     pub(crate) phases: OnceCell<Rc<Phases>>,
+    /// What several metrics find in the operators and in the nesting of ranges, likewise.
+    pub(crate) attribution: OnceCell<Rc<Attribution>>,
+    pub(crate) instances: OnceCell<Rc<Instances>>,
     extents: OnceCell<BTreeMap<DeviceKey, Span>>,
     syncs: HashMap<(i64, Option<i64>), Vec<Span>>,
 }

@@ -1,7 +1,7 @@
 //! Globs of one sign: `*` stands for any text, everything else for itself.
 
 /// Whether the whole text matches. Time is at most the product of the lengths, whatever the stars.
-pub(super) fn matches(glob: &str, text: &str) -> bool {
+pub(crate) fn matches(glob: &str, text: &str) -> bool {
     let (glob, text) = (glob.as_bytes(), text.as_bytes());
     let (mut at, mut seen) = (0, 0);
     // Where the last star stood, and how much of the text it stands for so far.

@@ -166,7 +166,7 @@ fn of_set(scope: &Scope, set: &WindowSet) -> Vec<Row> {
 /// Adds the nodes of a window's path. The path goes from the end to the start and never back, so the pieces of a node
 /// follow one another.
 fn of_view(scope: &Scope, at: usize, view: &View, nodes: &mut Vec<(usize, u32, Sums)>) {
-    for segment in scope.segments(view) {
+    for segment in scope.segments(view).iter() {
         let Some(node) = segment.node.filter(|_| segment.what != What::Tail) else { continue };
         if nodes.last().is_none_or(|last| (last.0, last.1) != (at, node)) {
             nodes.push((at, node, Sums::default()));

@@ -24,6 +24,7 @@ use proftool_trace::table::{Table, boolean, float, int, text};
 
 use super::{Input, Metric, Output, RANK, RUN, TARGET, WINDOW, ratio};
 use crate::Error;
+use crate::classes::glob::matches;
 use crate::classes::{Class, Kind};
 use crate::model::{Activity, Model};
 use crate::operators::total;
@@ -255,7 +256,7 @@ impl<'s> Stems<'s> {
 
 /// Adds the segments of a path. Names of one stem are one.
 fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, stems: &mut Stems<'s>) {
-    for Segment { what, node, name, span } in scope.segments(view) {
+    for &Segment { what, node, name, span } in scope.segments(view).iter() {
         let row = node.and_then(|node| scope.activity(node));
         let key = match (what, row) {
             (What::Operation, Some(row)) => key_of(row),
@@ -312,7 +313,7 @@ fn saved(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>) -> HashMap<Fa
 fn asked(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>, glob: &str) -> (Key, Sums, Option<i64>) {
     let (mut asked, mut names) = (Sums::default(), HashSet::new());
     for (family, sums) in sums.iter().filter_map(|(key, sums)| Some((family(key)?, sums))) {
-        if fits(glob, scope.model.names.text(family.0)) {
+        if matches(glob, scope.model.names.text(family.0)) {
             names.insert(family.0);
             asked.launches += sums.launches;
             asked.total = asked.total.saturating_add(sums.total);
@@ -323,16 +324,4 @@ fn asked(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>, glob: &str) -
     // Nothing that matches is no answer.
     let saved = (asked.launches > 0).then(|| scope.saved(views, |family| names.contains(&family.0)));
     (key, asked, saved)
-}
-
-/// Whether a name matches; `*` stands for any text.
-fn fits(glob: &str, name: &str) -> bool {
-    let (first, rest) = glob.split_once('*').map_or((glob, None), |(first, rest)| (first, Some(rest)));
-    let (Some(mut name), Some(rest)) = (name.strip_prefix(first), rest) else { return name == glob };
-    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for part in middle.split('*') {
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
-    }
-    name.ends_with(last)
 }

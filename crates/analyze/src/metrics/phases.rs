@@ -6,6 +6,7 @@
 //! `crossing_reason` says why.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use polars::prelude::DataFrame;
 use proftool_roofline::{Counts, Level, Limiter};
@@ -173,11 +174,7 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
     let log = Log::read(input)?;
     // Only decode asks what its operators were.
     let has_decode = engine.names.find("decode").is_some();
-    let operators = if has_decode {
-        operators::attribute(input.tables, input.model()?)?
-    } else {
-        operators::Attribution::default()
-    };
+    let operators = if has_decode { operators::attribute(input.tables, input.model()?)? } else { Rc::default() };
     let rows = input.of_devices(|model, device, sets| {
         let place = Place {
             model,

@@ -30,8 +30,10 @@ mod waits;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Deref;
+use std::rc::Rc;
 
 use proftool_timeline::graph::{Anchor, Edge, Graph, Kind, Operation, View};
 
@@ -76,6 +78,8 @@ pub(crate) struct Plan {
     families: Vec<Family>,
     /// By node: the place of its family, or [`NONE`].
     family_of: Vec<u32>,
+    /// The segments of the windows that were asked about, which two metrics show.
+    segments: RefCell<HashMap<Span, Rc<Vec<Segment>>>>,
     /// Edges that nobody recorded.
     pub(crate) inferred: u64,
     /// Members of collectives whose end lies before the last arrival.
@@ -214,7 +218,8 @@ impl<'m> Builder<'m> {
         let graph = Graph::new(&self.operations, &self.edges);
         let (families, family_of) = self.families();
         let Self { shifts, nodes, heads, inferred, impossible, .. } = self;
-        Plan { shifts, graph, nodes, heads, families, family_of, inferred, impossible }
+        let segments = RefCell::default();
+        Plan { shifts, graph, nodes, heads, families, family_of, segments, inferred, impossible }
     }
 
     /// Every family, and that of each node.

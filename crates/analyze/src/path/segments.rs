@@ -1,5 +1,7 @@
 //! The critical path of a window in words: what each piece was spent on.
 
+use std::rc::Rc;
+
 use proftool_timeline::graph::{Kind, Part, Piece, View};
 
 use super::hosts::split;
@@ -73,7 +75,16 @@ pub(crate) struct Segment {
 
 impl Scope<'_> {
     /// The segments of a window's path, the last first; their lengths sum to the window.
-    pub(crate) fn segments(&self, view: &View) -> Vec<Segment> {
+    pub(crate) fn segments(&self, view: &View) -> Rc<Vec<Segment>> {
+        if let Some(known) = self.segments.borrow().get(&view.window()) {
+            return Rc::clone(known);
+        }
+        let found = Rc::new(self.find_segments(view));
+        self.segments.borrow_mut().insert(view.window(), Rc::clone(&found));
+        found
+    }
+
+    fn find_segments(&self, view: &View) -> Vec<Segment> {
         let path = view.path();
         let hosts = self.host_parts(&path);
         let mut hosts = hosts.iter().peekable();

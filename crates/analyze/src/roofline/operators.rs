@@ -11,6 +11,7 @@ mod nesting;
 mod tests;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use proftool_roofline::analytic::{self, Operation, attention};
 use proftool_roofline::{Counts, Flop, Level, Source, Traffic};
@@ -110,11 +111,20 @@ fn thread_of(model: &Model, call: u32) -> Thread {
     (call.rank, call.process, call.thread)
 }
 
-/// Every operator of the model's pass that launched rows and whose work is known. Takes O(n log n).
+/// Every operator of the model's pass that launched rows and whose work is known, found once for a model. Takes
+/// O(n log n).
 ///
 /// # Errors
 /// When a frame does not have the columns of its table.
-pub(crate) fn attribute(tables: &Tables, model: &Model) -> Result<Attribution, Error> {
+pub(crate) fn attribute(tables: &Tables, model: &Model) -> Result<Rc<Attribution>, Error> {
+    if let Some(known) = model.attribution.get() {
+        return Ok(Rc::clone(known));
+    }
+    let found = Rc::new(find(tables, model)?);
+    Ok(Rc::clone(model.attribution.get_or_init(|| found)))
+}
+
+fn find(tables: &Tables, model: &Model) -> Result<Attribution, Error> {
     if tables.get(&tables::OPERATORS).height() == 0 {
         return Ok(Attribution::default());
     }

@@ -55,7 +55,7 @@ pub(super) struct Placing<'a> {
     merged: HashMap<(u32, u32), u32>,
     bounds: HashMap<Bound, [Option<LaunchBound>; 3]>,
     phases: Rc<Phases>,
-    operators: Attribution,
+    operators: Rc<Attribution>,
     /// Counts of each operator's longest kernel and of its other rows.
     operations: HashMap<(bool, u32), u32>,
     /// Why a kernel without counts has none, unless the join knows better.

@@ -76,7 +76,7 @@ pub(crate) struct Scope {
 pub(crate) struct Scoper<'m> {
     model: &'m Model,
     phases: Rc<Phases>,
-    ranges: Instances,
+    ranges: Rc<Instances>,
     steps: Series,
     /// Whether the windows are ranges that the user named.
     named: bool,

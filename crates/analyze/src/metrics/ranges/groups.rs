@@ -1,5 +1,7 @@
 //! Ranges of one path, domain and style together.
 
+use std::rc::Rc;
+
 use polars::prelude::DataFrame;
 use proftool_trace::frame::Tables;
 use proftool_trace::tables;
@@ -31,7 +33,7 @@ struct Begun {
 /// All groups of a model.
 pub(super) struct Groups<'m> {
     model: &'m Model,
-    instances: Instances,
+    instances: Rc<Instances>,
     paths: Paths,
     all: Vec<Group>,
     /// All ranges by start.

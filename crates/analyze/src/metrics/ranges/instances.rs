@@ -1,6 +1,7 @@
 //! Every range of a timeline with what it holds: [`project`] on the rows of a [`Model`].
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use proftool_timeline::nesting::{Operation, Projected, Range as Drawn, project};
 
@@ -52,8 +53,12 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// Projects all ranges of a model onto its kernels, copies, sets and graphs.
-    pub fn of_model(model: &Model) -> Self {
+    /// Projects all ranges of a model onto its kernels, copies, sets and graphs, once for a model.
+    pub fn of_model(model: &Model) -> Rc<Self> {
+        Rc::clone(model.instances.get_or_init(|| Rc::new(Self::find(model))))
+    }
+
+    fn find(model: &Model) -> Self {
         let mut lanes = Lanes::default();
         let mut all = Self { of: Vec::with_capacity(model.ranges.len()), ..Self::default() };
         let gpu = model.names.find("gpu");

@@ -1,5 +1,7 @@
 //! Whose rows are whose, on small traces written out.
 
+use std::rc::Rc;
+
 use proftool_roofline::Precision;
 use serde_json::{Value, json};
 
@@ -28,7 +30,7 @@ fn launch(call: &str, at: i64, kind: &str, span: (i64, i64)) -> [Value; 2] {
 }
 
 /// The attribution, and the role of each row in the order of time.
-fn of(events: &[Value]) -> (Attribution, Vec<Option<Role>>) {
+fn of(events: &[Value]) -> (Rc<Attribution>, Vec<Option<Role>>) {
     let text = json!({ "schemaVersion": 1, "traceEvents": events }).to_string();
     let tables = import_bytes("trace.json", text.as_bytes());
     let model = Model::read(&tables).unwrap();

@@ -66,7 +66,7 @@ fn named(domain: Option<&str>, name: &str) -> String {
 /// The projections that the metric `ranges` is made of.
 struct Projections {
     model: Model,
-    all: Instances,
+    all: std::rc::Rc<Instances>,
 }
 
 impl Projections {
