@@ -1,5 +1,6 @@
 //! Result frames on standard output: tables for people, JSON, CSV and markdown for everything else.
 
+mod columns;
 mod fit;
 mod rows;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::failure::{Failure, Kind};
 use crate::tty;
 
+pub(crate) use columns::columns;
 use fit::{Fitted, Grid, PROSE, fit, shortened};
 pub(crate) use rows::{Order, Rows, first};
 

@@ -260,7 +260,7 @@ fn print(args: &Args, results: &Results, rows: &DataFrame, selection: &Selection
 
 /// The columns that the readable formats show; with several runs the run first.
 fn columns(name: &str, wide: bool, runs: usize) -> Option<Vec<&'static str>> {
-    let chosen = analyze::columns(name).filter(|_| !wide)?;
+    let chosen = output::columns(name).filter(|_| !wide)?;
     Some(if runs > 1 { [&["run"], chosen].concat() } else { chosen.to_vec() })
 }
 

@@ -1,0 +1,317 @@
+//! The view is made of the tables here, and nowhere else.
+
+use std::collections::HashMap;
+
+use polars::prelude::DataFrame;
+use proftool_trace::frame::{self, Tables};
+use proftool_trace::tables;
+
+use super::rows::Rows;
+use super::{
+    Activity, Api, Call, CopyKind, Device, DeviceKey, Edge, Memory, Model, Queue, Range, RangeStyle, Target, Work,
+};
+use crate::Error;
+use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
+use crate::index::Index;
+use crate::operators::{Span, contains, union};
+
+impl Model {
+    /// Reads the first pass that has activities (or else devices), classified by the built-in rules.
+    ///
+    /// # Errors
+    /// When a frame does not have the columns of its table.
+    pub fn read(tables: &Tables) -> Result<Self, Error> {
+        Self::read_with(tables, Rules::built_in())
+    }
+
+    /// As [`Model::read`], classified by those rules.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub fn read_with(tables: &Tables, rules: &Rules) -> Result<Self, Error> {
+        let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
+        model.read_devices(tables)?;
+        model.read_queues(tables)?;
+        let call_ids = model.read_calls(tables)?;
+        model.read_ranges(tables)?;
+        model.read_activities(tables, &call_ids)?;
+        model.classify(rules);
+        if [&tables::WORK, &tables::DEPENDENCIES].iter().any(|table| tables.get(table).height() > 0) {
+            let ids = Index::of(model.activities.iter().map(|row| (row.device.0, row.id)));
+            model.read_work(tables, &ids)?;
+            model.read_dependencies(tables, &ids)?;
+        }
+        model.syncs = model.sync_sets();
+        Ok(model)
+    }
+
+    fn read_devices(&mut self, tables: &Tables) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::DEVICES), &self.pass)?;
+        let (ranks, devices) = (rows.ints("rank")?, rows.ints("device")?);
+        let (kinds, archs) = (rows.texts("kind")?, rows.texts("arch")?);
+        for (at, arch) in archs.into_iter().enumerate() {
+            self.devices.push(Device {
+                key: (ranks[at], devices[at]),
+                kind: kinds[at].clone().unwrap_or_default(),
+                arch,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_queues(&mut self, tables: &Tables) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::QUEUES), &self.pass)?;
+        let (ranks, devices, queues) = (rows.ints("rank")?, rows.ints("device")?, rows.ints("queue")?);
+        for (at, role) in rows.texts("role")?.into_iter().enumerate() {
+            self.queues.push(Queue { device: (ranks[at], devices[at]), queue: queues[at], role });
+        }
+        Ok(())
+    }
+
+    fn read_calls(&mut self, tables: &Tables) -> Result<Index, Error> {
+        let rows = Rows::of_pass(tables.get(&tables::CALLS), &self.pass)?;
+        let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
+        let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
+        let (starts, ends) = (rows.ints("start_ns")?, rows.ints("end_ns")?);
+        let (devices, queues) = (rows.optional_ints("device")?, rows.optional_ints("queue")?);
+        let events = rows.optional_ints("target_event")?;
+        let names = rows.names("name", &mut self.names)?;
+        let apis = rows.parsed("api", &Api::ALL)?;
+        let syncs: Vec<bool> = self.names.texts.iter().map(|text| contains_any(text, SYNC_CALLS)).collect();
+        self.calls.reserve(ids.len());
+        for at in 0..ids.len() {
+            // An operator or a Python function of such a name need not wait for a device.
+            let sync = apis[at].is_some_and(Api::launches) && names[at].is_some_and(|name| syncs[name as usize]);
+            // A clock that stepped back would make a negative length.
+            let span = (starts[at], ends[at].max(starts[at]));
+            let target = Target { device: devices[at], queue: queues[at], event: events[at] };
+            if target != Target::default() {
+                self.targets.push((at as u32, target));
+            }
+            self.calls.push(Call {
+                id: ids[at],
+                api: apis[at].unwrap_or(Api::Other),
+                name: names[at].unwrap_or_default(),
+                rank: ranks[at],
+                process: processes[at],
+                thread: threads[at],
+                span,
+                sync,
+            });
+        }
+        Ok(Index::of(ranks.into_iter().zip(ids)))
+    }
+
+    /// Piece by piece: the columns of millions of ranges at once would take more memory than the ranges themselves.
+    fn read_ranges(&mut self, tables: &Tables) -> Result<(), Error> {
+        let frame = tables.get(&tables::RANGES);
+        self.ranges.reserve(frame.height());
+        for first in (0..frame.height()).step_by(PIECE_ROWS) {
+            self.read_range_rows(&frame.slice(first as i64, PIECE_ROWS))?;
+        }
+        Ok(())
+    }
+
+    fn read_range_rows(&mut self, frame: &DataFrame) -> Result<(), Error> {
+        let rows = Rows::of_pass(frame, &self.pass)?;
+        let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
+        let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
+        let domains = rows.names("domain", &mut self.names)?;
+        let (ids, end_threads) = (rows.ints("id")?, rows.optional_ints("end_thread")?);
+        let styles = rows.parsed("style", &RangeStyle::ALL)?;
+        let places = rows.places(self.names.find(DEVICE_DOMAIN), &domains)?;
+        for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
+            let Some(end) = ends[at] else {
+                self.open_ranges += 1;
+                continue;
+            };
+            let Some(name) = name else { continue };
+            self.ranges.push(Range {
+                id: ids[at],
+                style: styles[at].unwrap_or(RangeStyle::PushPop),
+                rank: ranks[at],
+                process: processes[at],
+                thread: threads[at],
+                end_thread: end_threads[at],
+                place: places[at],
+                domain: domains[at],
+                name,
+                span: (starts[at], end),
+            });
+        }
+        Ok(())
+    }
+
+    fn read_activities(&mut self, tables: &Tables, calls: &Index) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::ACTIVITIES), &self.pass)?;
+        let (ranks, ids, devices) = (rows.ints("rank")?, rows.ints("id")?, rows.ints("device")?);
+        let (queues, processes) = (rows.optional_ints("queue")?, rows.optional_ints("process")?);
+        let (starts, ends, launched) = (rows.ints("start_ns")?, rows.ints("end_ns")?, rows.optional_ints("call")?);
+        let (bytes, simulated) = (rows.optional_ints("bytes")?, rows.bools("simulated")?);
+        let (sources, targets) = (rows.optional_ints("src_device")?, rows.optional_ints("dst_device")?);
+        let (graphs, nodes) = (rows.optional_ints("graph_id")?, rows.optional_ints("graph_node")?);
+        let copy_kinds = rows.parsed("copy_kind", &CopyKind::ALL)?;
+        let src_memories = rows.parsed("src_memory", &Memory::ALL)?;
+        let dst_memories = rows.parsed("dst_memory", &Memory::ALL)?;
+        let kinds = rows.names("kind", &mut self.names)?;
+        let names = rows.names("name", &mut self.names)?;
+        self.activities.reserve(ids.len());
+        for at in 0..ids.len() {
+            let kind = kinds[at].map_or(Kind::Kernel, |kind| Kind::parse(self.names.text(kind)));
+            self.activities.push(Activity {
+                id: ids[at],
+                device: (ranks[at], devices[at]),
+                queue: queues[at],
+                process: processes[at],
+                kind,
+                class: Class::Compute,
+                rule: None,
+                name: names[at].unwrap_or_default(),
+                // A clock that stepped back would make a negative length, which no union may see.
+                span: (starts[at], ends[at].max(starts[at])),
+                call: launched[at].and_then(|call| calls.get(ranks[at], call)),
+                bytes: bytes[at],
+                src: sources[at],
+                dst: targets[at],
+                copy_kind: copy_kinds[at],
+                src_memory: src_memories[at],
+                dst_memory: dst_memories[at],
+                graph_id: graphs[at],
+                graph_node: nodes[at],
+                simulated: simulated[at],
+                work: None,
+            });
+        }
+        self.activities.sort_by_key(|row| (row.device, row.span.0, row.id));
+        self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
+        Ok(())
+    }
+
+    /// Gives each activity its class. The answer is kept for each set of [`Facts`], of which there are few.
+    fn classify(&mut self, rules: &Rules) {
+        let lists = self.range_lists(rules);
+        let roles: HashMap<(DeviceKey, i64), &str> = self
+            .queues
+            .iter()
+            .filter_map(|queue| Some(((queue.device, queue.queue), queue.role.as_deref()?)))
+            .collect();
+        let mut known = HashMap::new();
+        for row in &mut self.activities {
+            let role =
+                row.queue.filter(|_| !roles.is_empty()).and_then(|queue| roles.get(&(row.device, queue)).copied());
+            let call = row.call.filter(|_| !lists.is_empty()).map(|call| &self.calls[call as usize]);
+            let launched_in = call.map_or(0, |call| lists_at(&lists, call));
+            let (kind, copy_kind) = (row.kind, row.copy_kind);
+            row.rule = *known.entry((kind, row.name, role, copy_kind, launched_in)).or_insert_with(|| {
+                rules.find(&Facts { kind, name: self.names.text(row.name), role, copy_kind, launched_in })
+            });
+            row.class = row.rule.map_or(Class::Compute, |rule| rules.class(rule));
+        }
+        self.rules = rules.names();
+    }
+
+    /// When ranges of each list of [`Rules::lists_of`] were open on each host thread.
+    fn range_lists(&self, rules: &Rules) -> RangeLists {
+        let mut bits: HashMap<u32, u64> = HashMap::new();
+        let mut spans: HashMap<Thread, HashMap<u64, Vec<Span>>> = HashMap::new();
+        // What a profiler drew on a device says nothing of a host thread.
+        for range in self.ranges.iter().filter(|range| range.place.is_none()) {
+            let bits = *bits.entry(range.name).or_insert_with(|| rules.lists_of(self.names.text(range.name)));
+            if bits != 0 {
+                let thread = spans.entry((range.rank, range.process, range.thread)).or_default();
+                thread.entry(bits).or_default().push(range.span);
+            }
+        }
+        let unions =
+            |spans: HashMap<u64, Vec<Span>>| spans.into_iter().map(|(bits, spans)| (bits, union(&spans))).collect();
+        spans.into_iter().map(|(thread, spans)| (thread, unions(spans))).collect()
+    }
+
+    fn read_work(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::WORK), &self.pass)?;
+        let (ranks, ids) = (rows.ints("rank")?, rows.ints("activity")?);
+        let (steps, stages) = (rows.optional_ints("step")?, rows.optional_ints("stage")?);
+        let (micro_batches, counts) = (rows.optional_ints("micro_batch")?, rows.optional_ints("rows")?);
+        let (flop, dram_bytes) = (rows.optional_ints("flop")?, rows.optional_ints("dram_bytes")?);
+        let phases = rows.names("phase", &mut self.names)?;
+        let precisions = rows.names("precision", &mut self.names)?;
+        for at in 0..ids.len() {
+            let Some(index) = activities.get(ranks[at], ids[at]) else { continue };
+            self.activities[index as usize].work = Some(Box::new(Work {
+                step: steps[at],
+                phase: phases[at],
+                stage: stages[at],
+                micro_batch: micro_batches[at],
+                rows: counts[at],
+                flop: flop[at],
+                dram_bytes: dram_bytes[at],
+                precision: precisions[at],
+            }));
+        }
+        Ok(())
+    }
+
+    fn read_dependencies(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
+        let rows = Rows::of_pass(tables.get(&tables::DEPENDENCIES), &self.pass)?;
+        let (ranks, waits, ends) = (rows.ints("rank")?, rows.ints("activity")?, rows.ints("depends_on")?);
+        self.has_dependencies = !ranks.is_empty();
+        for (at, kind) in rows.names("kind", &mut self.names)?.into_iter().enumerate() {
+            let row = |id| activities.get(ranks[at], id);
+            // An edge to a row that was lost says nothing; the loss itself is a row of `issues`.
+            let (Some(waits), Some(ends), Some(kind)) = (row(waits[at]), row(ends[at]), kind) else { continue };
+            self.edges.push((waits, ends, edge_kind(self.names.text(kind))));
+        }
+        self.edges.sort_by_key(|edge| (edge.0, edge.1));
+        let all = [Edge::Data, Edge::Event, Edge::Queue, Edge::Collective, Edge::Launch];
+        self.edge_kinds = all.into_iter().filter(|kind| self.edges.iter().any(|edge| edge.2 == *kind)).collect();
+        Ok(())
+    }
+
+    fn sync_sets(&self) -> HashMap<(i64, Option<i64>), Vec<Span>> {
+        let mut spans: HashMap<_, Vec<Span>> = HashMap::new();
+        for call in self.calls.iter().filter(|call| call.sync) {
+            spans.entry((call.rank, call.process)).or_default().push(call.span);
+        }
+        spans.into_iter().map(|(process, spans)| (process, union(&spans))).collect()
+    }
+}
+
+/// A host thread: rank, process and thread.
+type Thread = (i64, Option<i64>, Option<i64>);
+
+/// By thread, what [`Rules::lists_of`] says of the ranges and when they were open.
+type RangeLists = HashMap<Thread, Vec<(u64, Vec<Span>)>>;
+
+/// The lists of which a range was open when a call began.
+fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
+    let sets = lists.get(&(call.rank, call.process, call.thread)).map_or(&[][..], Vec::as_slice);
+    let open = sets.iter().filter(|(_, set)| contains(set, call.span.0));
+    open.fold(0, |bits, (more, _)| bits | more)
+}
+
+/// Rows of a table that are looked at together.
+const PIECE_ROWS: usize = 1 << 17;
+
+/// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
+const DEVICE_DOMAIN: &str = "gpu";
+
+fn edge_kind(name: &str) -> Edge {
+    match name {
+        "data" => Edge::Data,
+        "queue" => Edge::Queue,
+        "collective" => Edge::Collective,
+        "launch" => Edge::Launch,
+        _ => Edge::Event,
+    }
+}
+
+/// The pass whose timeline is read: that of the first activity, or else of the first device.
+fn timeline_pass(tables: &Tables) -> Result<String, Error> {
+    for table in [&tables::ACTIVITIES, &tables::DEVICES] {
+        let frame = tables.get(table);
+        if frame.height() > 0 {
+            return Ok(frame::texts(&frame.head(Some(1)), "pass")?.into_iter().flatten().next().unwrap_or_default());
+        }
+    }
+    Ok(String::new())
+}
