@@ -1,6 +1,7 @@
 //! Typed views of one timeline pass, taken from the frames once, so that metrics are plain Rust on slices.
 
 mod kinds;
+mod names;
 mod read;
 mod rows;
 
@@ -16,37 +17,8 @@ use crate::roofline::operators::Attribution;
 use crate::steps::Steps;
 
 pub use kinds::{Api, CopyKind, Memory, RangeStyle};
+pub use names::Names;
 pub(crate) use rows::Rows;
-
-/// Each distinct text once; a text is a small number elsewhere.
-#[derive(Debug, Default)]
-pub struct Names {
-    texts: Vec<String>,
-    index: HashMap<String, u32>,
-}
-
-impl Names {
-    /// The number of a text, given when it is first seen.
-    pub fn intern(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.index.get(text) {
-            return *number;
-        }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.to_owned());
-        self.index.insert(text.to_owned(), number);
-        number
-    }
-
-    /// The text of a number.
-    pub fn text(&self, number: u32) -> &str {
-        &self.texts[number as usize]
-    }
-
-    /// The number of a text that has been seen.
-    pub fn find(&self, text: &str) -> Option<u32> {
-        self.index.get(text).copied()
-    }
-}
 
 /// A device inside its pass: rank and device number.
 pub type DeviceKey = (i64, i64);
@@ -124,6 +96,17 @@ pub struct Work {
     pub precision: Option<u32>,
 }
 
+/// A host thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Thread {
+    /// Rank.
+    pub rank: i64,
+    /// Operating-system process, where it is known.
+    pub process: Option<i64>,
+    /// Operating-system thread, where it is known.
+    pub thread: Option<i64>,
+}
+
 /// What a host call concerns, where the tool says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -146,10 +129,8 @@ pub struct Call {
     pub name: u32,
     /// Rank.
     pub rank: i64,
-    /// Operating-system process.
-    pub process: Option<i64>,
-    /// Operating-system thread.
-    pub thread: Option<i64>,
+    /// Its host thread, as a place in [`Model::threads`].
+    pub thread: u32,
     /// Start and end.
     pub span: Span,
     /// Whether it blocks until a device is done.
@@ -168,14 +149,12 @@ pub struct Range {
     pub style: RangeStyle,
     /// Rank.
     pub rank: i64,
-    /// Operating-system process.
-    pub process: Option<i64>,
-    /// Thread that began it.
-    pub thread: Option<i64>,
-    /// Thread that ended it, where it is known.
-    pub end_thread: Option<i64>,
-    /// Where the profiler drew a range that is not on a host thread.
-    pub place: Option<Place>,
+    /// The host thread that began it, as a place in [`Model::threads`].
+    pub thread: u32,
+    /// Whether another thread is known to have ended it.
+    pub ends_elsewhere: bool,
+    /// Where the profiler drew a range that is not on a host thread, as a place in [`Model::places`].
+    pub place: Option<u32>,
     /// Number of the domain's name.
     pub domain: Option<u32>,
     /// Number of its name.
@@ -232,6 +211,10 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// Finished ranges.
     pub ranges: Vec<Range>,
+    /// The host threads of calls and ranges, sorted.
+    pub threads: Vec<Thread>,
+    /// Where a profiler drew ranges on devices, each once.
+    pub places: Vec<Place>,
     /// Ranges that began and never ended.
     pub open_ranges: u64,
     /// Devices.
@@ -333,6 +316,16 @@ impl Model {
     pub fn target(&self, call: usize) -> Target {
         let found = self.targets.binary_search_by_key(&(call as u32), |(call, _)| *call);
         found.map_or_else(|_| Target::default(), |at| self.targets[at].1)
+    }
+
+    /// The host thread of a call.
+    pub fn thread_of(&self, call: &Call) -> Thread {
+        self.threads[call.thread as usize]
+    }
+
+    /// Where the profiler drew a range that is not on a host thread.
+    pub fn place_of(&self, range: &Range) -> Option<Place> {
+        Some(self.places[range.place? as usize])
     }
 
     /// Whether a dependency of that kind exists.

@@ -214,7 +214,7 @@ struct Told {
 /// Where ranges nest: a host thread, or a queue of a device (or the device, for a range without a queue).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Lane {
-    Thread(i64, Option<i64>, Option<i64>),
+    Thread(u32),
     Queue(DeviceKey, Option<i64>),
 }
 
@@ -230,7 +230,7 @@ impl Told {
         let count = model.activities.len();
         for (index, row) in model.activities.iter().enumerate().filter(|_| !ranges.is_empty()) {
             if let Some(call) = row.call.and_then(|call| model.calls.get(call as usize)) {
-                ask(Lane::Thread(call.rank, call.process, call.thread), call.span.0, index as u32);
+                ask(Lane::Thread(call.thread), call.span.0, index as u32);
             }
             ask(Lane::Queue(row.device, row.queue), row.span.0, index as u32);
             if row.queue.is_some() {
@@ -264,9 +264,9 @@ fn lanes(model: &Model) -> BTreeMap<Lane, Vec<(Span, Phase)>> {
     for range in model.ranges.iter().filter(usable) {
         let phase = *known.entry(range.name).or_insert_with(|| of_range(model.names.text(range.name)));
         let Some(phase) = phase else { continue };
-        let lane = match range.place {
+        let lane = match model.place_of(range) {
             Some((device, queue)) => Lane::Queue((range.rank, device), queue),
-            None => Lane::Thread(range.rank, range.process, range.thread),
+            None => Lane::Thread(range.thread),
         };
         lanes.entry(lane).or_default().push((range.span, phase));
     }
@@ -409,8 +409,9 @@ mod tests {
             .kernel(0, 2, (10, 20))
             .kernel(0, 2, (20, 30))
             .model();
-        model.ranges[0].place = Some((0, Some(1)));
-        model.ranges[1].place = Some((0, None));
+        model.places = vec![(0, Some(1)), (0, None)];
+        model.ranges[0].place = Some(0);
+        model.ranges[1].place = Some(1);
         assert_eq!(texts(&model), [Some("decode".to_owned()), Some("prefill".to_owned()), None]);
     }
 

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, PlHashMap};
 use proftool_timeline::measure::Measure;
 use proftool_timeline::summary::Summary;
 use proftool_trace::table::{Table, float, int, text};
@@ -146,7 +146,7 @@ fn of_set(
     rank: i64,
     set: &WindowSet,
 ) -> Vec<Row> {
-    let mut functions: HashMap<(Api, u32), Vec<(&Call, Span)>> = HashMap::new();
+    let mut functions: PlHashMap<(Api, u32), Vec<(&Call, Span)>> = PlHashMap::default();
     for window in &set.spans {
         let first = calls.partition_point(|call| call.span.0 < window.0);
         let begun = calls[first..].iter().take_while(|call| call.span.0 < window.1);
@@ -161,7 +161,7 @@ fn of_set(
         let sum = groups.entry(group(api)).or_default();
         *sum = sum.saturating_add(durations.total());
         let (window, name) = (set.name.clone(), model.names.text(name).to_owned());
-        rows.push(Row { rank, window, api, name, durations, group: 0, idle: idle_inside(&calls, idle) });
+        rows.push(Row { rank, window, api, name, durations, group: 0, idle: idle_inside(model, &calls, idle) });
     }
     for row in &mut rows {
         row.group = groups[&group(row.api)];
@@ -174,12 +174,12 @@ fn of_set(
 
 /// How long the devices of their processes did nothing while the calls, clipped to their windows, ran; `None` where none
 /// of the processes used a device.
-fn idle_inside(calls: &[(&Call, Span)], idle: &HashMap<Option<i64>, Measure>) -> Option<i64> {
+fn idle_inside(model: &Model, calls: &[(&Call, Span)], idle: &HashMap<Option<i64>, Measure>) -> Option<i64> {
     let mut processes: HashMap<Option<i64>, Vec<Span>> = HashMap::new();
     for (call, window) in calls {
-        processes.entry(call.process).or_default().extend(clip(call.span, *window));
+        processes.entry(model.thread_of(call).process).or_default().extend(clip(call.span, *window));
     }
     let known = processes.into_iter().filter_map(|(process, spans)| Some((idle.get(&process)?, spans)));
-    let sums = known.map(|(idle, spans)| union(&spans).iter().map(|span| idle.inside(*span)).sum::<i64>());
+    let sums = known.map(|(idle, spans)| idle.inside_set(&union(&spans)));
     sums.reduce(i64::saturating_add)
 }

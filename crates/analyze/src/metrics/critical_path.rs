@@ -18,7 +18,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use polars::prelude::DataFrame;
+use polars::prelude::{DataFrame, PlHashMap};
 use proftool_timeline::graph::{Kind as EdgeKind, View};
 use proftool_trace::table::{Table, boolean, float, int, text};
 
@@ -102,6 +102,9 @@ struct Sums {
     slack: Option<i64>,
 }
 
+/// With a faster hash than the standard one: a path may have a million segments.
+type AllSums = PlHashMap<Key, Sums>;
+
 struct Row<'s> {
     set: &'s Set,
     key: Key,
@@ -181,7 +184,7 @@ fn compute(input: &Input) -> Result<DataFrame, Error> {
 
 fn of_set(scope: &Scope, set: &WindowSet, glob: Option<&str>) -> Set {
     let views: Vec<View> = set.spans.iter().map(|window| scope.graph.view(*window)).collect();
-    let (mut sums, mut count): (HashMap<Key, Sums>, Count) = (HashMap::new(), Count::default());
+    let (mut sums, mut count): (AllSums, Count) = (AllSums::default(), Count::default());
     let mut stems = Stems::default();
     for view in &views {
         on_path(scope, view, &mut sums, &mut stems);
@@ -255,7 +258,7 @@ impl<'s> Stems<'s> {
 }
 
 /// Adds the segments of a path. Names of one stem are one.
-fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, stems: &mut Stems<'s>) {
+fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut AllSums, stems: &mut Stems<'s>) {
     for &Segment { what, node, name, span } in scope.segments(view).iter() {
         let row = node.and_then(|node| scope.activity(node));
         let key = match (what, row) {
@@ -276,7 +279,7 @@ fn on_path<'s>(scope: &Scope<'s>, view: &View, sums: &mut HashMap<Key, Sums>, st
 }
 
 /// Adds every operation of the window, on the path or not.
-fn off_path(scope: &Scope, view: &View, sums: &mut HashMap<Key, Sums>, count: &mut Count) {
+fn off_path(scope: &Scope, view: &View, sums: &mut AllSums, count: &mut Count) {
     let window = view.window();
     for (node, slack) in view.operations().iter().zip(view.slack()) {
         let Node::Activity(at) = scope.nodes[*node as usize] else { continue };
@@ -295,7 +298,7 @@ fn off_path(scope: &Scope, view: &View, sums: &mut HashMap<Key, Sums>, count: &m
 }
 
 /// How much earlier the windows' work would end without each of the families with the most time on the path.
-fn saved(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>) -> HashMap<Family, i64> {
+fn saved(scope: &Scope, views: &[View], sums: &AllSums) -> HashMap<Family, i64> {
     let mut on_path: HashMap<Family, i64> = HashMap::new();
     for (key, sums) in sums.iter().filter(|(_, sums)| sums.on_path > 0) {
         if let Some(family) = family(key) {
@@ -310,7 +313,7 @@ fn saved(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>) -> HashMap<Fa
 }
 
 /// The row about the kernels whose names match: how much earlier the windows' work would end without them.
-fn asked(scope: &Scope, views: &[View], sums: &HashMap<Key, Sums>, glob: &str) -> (Key, Sums, Option<i64>) {
+fn asked(scope: &Scope, views: &[View], sums: &AllSums, glob: &str) -> (Key, Sums, Option<i64>) {
     let (mut asked, mut names) = (Sums::default(), HashSet::new());
     for (family, sums) in sums.iter().filter_map(|(key, sums)| Some((family(key)?, sums))) {
         if matches(glob, scope.model.names.text(family.0)) {

@@ -236,7 +236,7 @@ fn write(input: &Input, model: &Model, gaps: &[Gap]) -> Result<DataFrame, Error>
         .int("next_id", |gap| gap.next.map(|row| row.id))
         .text("call", |gap| call(gap).map(|call| model.names.text(call.name)))
         .int("call_id", |gap| call(gap).map(|call| call.id))
-        .int("call_thread", |gap| gap.culprit.thread)
+        .int("call_thread", |gap| model.threads[gap.culprit.thread? as usize].thread)
         .int("call_start_ns", |gap| call(gap).map(|call| call.span.0))
         .int("call_end_ns", |gap| call(gap).map(|call| call.span.1))
         .int("call_ns", |gap| gap.culprit.call_ns)

@@ -8,7 +8,8 @@ use proftool_trace::tables;
 
 use super::rows::Rows;
 use super::{
-    Activity, Api, Call, CopyKind, Device, DeviceKey, Edge, Memory, Model, Queue, Range, RangeStyle, Target, Work,
+    Activity, Api, Call, CopyKind, Device, DeviceKey, Edge, Memory, Model, Place, Queue, Range, RangeStyle, Target,
+    Thread, Work,
 };
 use crate::Error;
 use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
@@ -32,8 +33,10 @@ impl Model {
         let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
         model.read_devices(tables)?;
         model.read_queues(tables)?;
-        let call_ids = model.read_calls(tables)?;
-        model.read_ranges(tables)?;
+        let mut threads = Threads::default();
+        let call_ids = model.read_calls(tables, &mut threads)?;
+        model.read_ranges(tables, &mut threads)?;
+        model.number_threads(threads);
         model.read_activities(tables, &call_ids)?;
         model.classify(rules);
         if [&tables::WORK, &tables::DEPENDENCIES].iter().any(|table| tables.get(table).height() > 0) {
@@ -68,8 +71,19 @@ impl Model {
         Ok(())
     }
 
-    fn read_calls(&mut self, tables: &Tables) -> Result<Index, Error> {
-        let rows = Rows::of_pass(tables.get(&tables::CALLS), &self.pass)?;
+    fn read_calls(&mut self, tables: &Tables, host: &mut Threads) -> Result<Index, Error> {
+        let frame = tables.get(&tables::CALLS);
+        self.calls.reserve(frame.height());
+        let mut syncs = Vec::new();
+        for piece in pieces(frame) {
+            self.read_call_rows(&piece, host, &mut syncs)?;
+        }
+        Ok(Index::of(self.calls.iter().map(|call| (call.rank, call.id))))
+    }
+
+    /// `syncs` says by the number of a name whether it is that of a synchronisation.
+    fn read_call_rows(&mut self, frame: &DataFrame, host: &mut Threads, syncs: &mut Vec<bool>) -> Result<(), Error> {
+        let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
         let (starts, ends) = (rows.ints("start_ns")?, rows.ints("end_ns")?);
@@ -77,8 +91,7 @@ impl Model {
         let events = rows.optional_ints("target_event")?;
         let names = rows.names("name", &mut self.names)?;
         let apis = rows.parsed("api", &Api::ALL)?;
-        let syncs: Vec<bool> = self.names.texts.iter().map(|text| contains_any(text, SYNC_CALLS)).collect();
-        self.calls.reserve(ids.len());
+        syncs.extend(self.names.from(syncs.len()).map(|text| contains_any(text, SYNC_CALLS)));
         for at in 0..ids.len() {
             // An operator or a Python function of such a name need not wait for a device.
             let sync = apis[at].is_some_and(Api::launches) && names[at].is_some_and(|name| syncs[name as usize]);
@@ -86,33 +99,31 @@ impl Model {
             let span = (starts[at], ends[at].max(starts[at]));
             let target = Target { device: devices[at], queue: queues[at], event: events[at] };
             if target != Target::default() {
-                self.targets.push((at as u32, target));
+                self.targets.push((self.calls.len() as u32, target));
             }
             self.calls.push(Call {
                 id: ids[at],
                 api: apis[at].unwrap_or(Api::Other),
                 name: names[at].unwrap_or_default(),
                 rank: ranks[at],
-                process: processes[at],
-                thread: threads[at],
+                thread: host.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] }),
                 span,
                 sync,
             });
         }
-        Ok(Index::of(ranks.into_iter().zip(ids)))
+        Ok(())
     }
 
-    /// Piece by piece: the columns of millions of ranges at once would take more memory than the ranges themselves.
-    fn read_ranges(&mut self, tables: &Tables) -> Result<(), Error> {
+    fn read_ranges(&mut self, tables: &Tables, host: &mut Threads) -> Result<(), Error> {
         let frame = tables.get(&tables::RANGES);
         self.ranges.reserve(frame.height());
-        for first in (0..frame.height()).step_by(PIECE_ROWS) {
-            self.read_range_rows(&frame.slice(first as i64, PIECE_ROWS))?;
+        for piece in pieces(frame) {
+            self.read_range_rows(&piece, host)?;
         }
         Ok(())
     }
 
-    fn read_range_rows(&mut self, frame: &DataFrame) -> Result<(), Error> {
+    fn read_range_rows(&mut self, frame: &DataFrame, host: &mut Threads) -> Result<(), Error> {
         let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
@@ -121,19 +132,20 @@ impl Model {
         let styles = rows.parsed("style", &RangeStyle::ALL)?;
         let places = rows.places(self.names.find(DEVICE_DOMAIN), &domains)?;
         for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
+            let thread = host.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] });
             let Some(end) = ends[at] else {
                 self.open_ranges += 1;
                 continue;
             };
             let Some(name) = name else { continue };
+            let place = places[at].map(|place| self.number_place(place));
             self.ranges.push(Range {
                 id: ids[at],
                 style: styles[at].unwrap_or(RangeStyle::PushPop),
                 rank: ranks[at],
-                process: processes[at],
-                thread: threads[at],
-                end_thread: end_threads[at],
-                place: places[at],
+                thread,
+                ends_elsewhere: end_threads[at].is_some() && end_threads[at] != threads[at],
+                place,
                 domain: domains[at],
                 name,
                 span: (starts[at], end),
@@ -142,8 +154,70 @@ impl Model {
         Ok(())
     }
 
+    fn number_place(&mut self, place: Place) -> u32 {
+        let known = self.places.iter().position(|other| *other == place);
+        known.unwrap_or_else(|| {
+            self.places.push(place);
+            self.places.len() - 1
+        }) as u32
+    }
+
+    /// Numbers the threads in their order instead of that of the rows.
+    fn number_threads(&mut self, threads: Threads) {
+        let mut order: Vec<u32> = (0..threads.all.len() as u32).collect();
+        order.sort_unstable_by_key(|at| threads.all[*at as usize]);
+        self.threads = order.iter().map(|at| threads.all[*at as usize]).collect();
+        if order.is_sorted() {
+            return;
+        }
+        let mut sorted = vec![0; order.len()];
+        for (place, at) in order.iter().enumerate() {
+            sorted[*at as usize] = place as u32;
+        }
+        for thread in self.calls.iter_mut().map(|call| &mut call.thread) {
+            *thread = sorted[*thread as usize];
+        }
+        for thread in self.ranges.iter_mut().map(|range| &mut range.thread) {
+            *thread = sorted[*thread as usize];
+        }
+    }
+
     fn read_activities(&mut self, tables: &Tables, calls: &Index) -> Result<(), Error> {
-        let rows = Rows::of_pass(tables.get(&tables::ACTIVITIES), &self.pass)?;
+        let frame = tables.get(&tables::ACTIVITIES);
+        self.activities.reserve(frame.height());
+        for piece in pieces(frame) {
+            self.read_activity_rows(&piece, calls)?;
+        }
+        self.sort_activities();
+        self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
+        Ok(())
+    }
+
+    /// Sorts keys, which are smaller than the rows, and moves each row once; importers mostly write them in order.
+    fn sort_activities(&mut self) {
+        let key = |row: &Activity| (row.device, row.span.0, row.id);
+        if self.activities.is_sorted_by_key(key) {
+            return;
+        }
+        let rows = self.activities.iter().enumerate();
+        let mut order: Vec<_> = rows.map(|(at, row)| (key(row), at)).collect();
+        order.sort_unstable();
+        for start in 0..order.len() {
+            // Each cycle of the permutation once: a place that is done names itself.
+            let mut at = start;
+            loop {
+                let from = std::mem::replace(&mut order[at].1, at);
+                if from == start {
+                    break;
+                }
+                self.activities.swap(at, from);
+                at = from;
+            }
+        }
+    }
+
+    fn read_activity_rows(&mut self, frame: &DataFrame, calls: &Index) -> Result<(), Error> {
+        let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, ids, devices) = (rows.ints("rank")?, rows.ints("id")?, rows.ints("device")?);
         let (queues, processes) = (rows.optional_ints("queue")?, rows.optional_ints("process")?);
         let (starts, ends, launched) = (rows.ints("start_ns")?, rows.ints("end_ns")?, rows.optional_ints("call")?);
@@ -155,7 +229,6 @@ impl Model {
         let dst_memories = rows.parsed("dst_memory", &Memory::ALL)?;
         let kinds = rows.names("kind", &mut self.names)?;
         let names = rows.names("name", &mut self.names)?;
-        self.activities.reserve(ids.len());
         for at in 0..ids.len() {
             let kind = kinds[at].map_or(Kind::Kernel, |kind| Kind::parse(self.names.text(kind)));
             self.activities.push(Activity {
@@ -182,8 +255,6 @@ impl Model {
                 work: None,
             });
         }
-        self.activities.sort_by_key(|row| (row.device, row.span.0, row.id));
-        self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
         Ok(())
     }
 
@@ -213,12 +284,12 @@ impl Model {
     /// When ranges of each list of [`Rules::lists_of`] were open on each host thread.
     fn range_lists(&self, rules: &Rules) -> RangeLists {
         let mut bits: HashMap<u32, u64> = HashMap::new();
-        let mut spans: HashMap<Thread, HashMap<u64, Vec<Span>>> = HashMap::new();
+        let mut spans: HashMap<u32, HashMap<u64, Vec<Span>>> = HashMap::new();
         // What a profiler drew on a device says nothing of a host thread.
         for range in self.ranges.iter().filter(|range| range.place.is_none()) {
             let bits = *bits.entry(range.name).or_insert_with(|| rules.lists_of(self.names.text(range.name)));
             if bits != 0 {
-                let thread = spans.entry((range.rank, range.process, range.thread)).or_default();
+                let thread = spans.entry(range.thread).or_default();
                 thread.entry(bits).or_default().push(range.span);
             }
         }
@@ -270,27 +341,52 @@ impl Model {
     fn sync_sets(&self) -> HashMap<(i64, Option<i64>), Vec<Span>> {
         let mut spans: HashMap<_, Vec<Span>> = HashMap::new();
         for call in self.calls.iter().filter(|call| call.sync) {
-            spans.entry((call.rank, call.process)).or_default().push(call.span);
+            spans.entry((call.rank, self.thread_of(call).process)).or_default().push(call.span);
         }
         spans.into_iter().map(|(process, spans)| (process, union(&spans))).collect()
     }
 }
 
-/// A host thread: rank, process and thread.
-type Thread = (i64, Option<i64>, Option<i64>);
+/// Numbers of host threads in the order in which rows name them.
+#[derive(Default)]
+struct Threads {
+    numbers: HashMap<Thread, u32>,
+    all: Vec<Thread>,
+    /// The one asked for last: rows mostly come thread by thread.
+    recent: Option<(Thread, u32)>,
+}
+
+impl Threads {
+    fn number(&mut self, thread: Thread) -> u32 {
+        if let Some((_, number)) = self.recent.filter(|(recent, _)| *recent == thread) {
+            return number;
+        }
+        let number = *self.numbers.entry(thread).or_insert_with(|| {
+            self.all.push(thread);
+            self.all.len() as u32 - 1
+        });
+        self.recent = Some((thread, number));
+        number
+    }
+}
 
 /// By thread, what [`Rules::lists_of`] says of the ranges and when they were open.
-type RangeLists = HashMap<Thread, Vec<(u64, Vec<Span>)>>;
+type RangeLists = HashMap<u32, Vec<(u64, Vec<Span>)>>;
 
 /// The lists of which a range was open when a call began.
 fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
-    let sets = lists.get(&(call.rank, call.process, call.thread)).map_or(&[][..], Vec::as_slice);
+    let sets = lists.get(&call.thread).map_or(&[][..], Vec::as_slice);
     let open = sets.iter().filter(|(_, set)| contains(set, call.span.0));
     open.fold(0, |bits, (more, _)| bits | more)
 }
 
-/// Rows of a table that are looked at together.
-const PIECE_ROWS: usize = 1 << 17;
+/// Rows of a table that are looked at together: the columns of millions of rows at once would take more memory than the
+/// rows themselves.
+const PIECE_ROWS: usize = 1 << 16;
+
+fn pieces(frame: &DataFrame) -> impl Iterator<Item = DataFrame> {
+    (0..frame.height()).step_by(PIECE_ROWS).map(|first| frame.slice(first as i64, PIECE_ROWS))
+}
 
 /// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
 const DEVICE_DOMAIN: &str = "gpu";

@@ -92,7 +92,8 @@ impl<'a> Rows<'a> {
         Ok(payloads.into_iter().zip(domains).map(place).collect())
     }
 
-    pub(super) fn names(&self, name: &str, names: &mut Names) -> Result<Vec<Option<u32>>, Error> {
+    /// The numbers of the texts of a column.
+    pub(crate) fn names(&self, name: &str, names: &mut Names) -> Result<Vec<Option<u32>>, Error> {
         let column = text_values(self.frame, name)?;
         Ok(self.kept(each(column, |text| text.map(|text| names.intern(text))).into_iter()))
     }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::Builder;
-use super::threads::thread;
 use crate::classes::Kind as Row;
 use crate::model::{DeviceKey, Edge};
 
@@ -57,7 +56,7 @@ impl Builder<'_> {
             .filter_map(|row| Some((row.call?, (row.device, row.queue))))
             .collect();
         let order = self.ordered_calls();
-        for calls in order.chunk_by(|a, b| thread(&model.calls[*a as usize]) == thread(&model.calls[*b as usize])) {
+        for calls in order.chunk_by(|a, b| model.calls[*a as usize].thread == model.calls[*b as usize].thread) {
             let mut state = Thread::default();
             for call in calls {
                 match what(model.calls[*call as usize].name) {

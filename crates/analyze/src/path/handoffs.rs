@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use super::Builder;
-use super::threads::{Line, thread};
+use super::threads::Line;
 use crate::model::Api;
 use crate::operators::{Span, union};
 
@@ -20,7 +20,10 @@ pub(super) type Turn = (usize, usize);
 pub(super) fn handoffs(builder: &Builder, lines: &[Line]) -> HashMap<Turn, Turn> {
     let mut turns = HashMap::new();
     let busy = busy(builder, lines);
-    let process = |at: &usize| (lines[*at].thread.0, lines[*at].thread.1);
+    let process = |at: &usize| {
+        let thread = builder.model.threads[lines[*at].thread as usize];
+        (thread.rank, thread.process)
+    };
     let all: Vec<usize> = (0..lines.len()).collect();
     // Lines are sorted by rank, process and thread.
     for group in all.chunk_by(|a, b| process(a) == process(b)) {
@@ -38,7 +41,7 @@ fn busy(builder: &Builder, lines: &[Line]) -> Vec<Vec<Span>> {
     let places: HashMap<_, usize> = lines.iter().enumerate().map(|(at, line)| (line.thread, at)).collect();
     let mut spans: Vec<Vec<Span>> = vec![Vec::new(); lines.len()];
     for call in builder.model.calls.iter().filter(|call| call.api == Api::Op) {
-        if let Some(line) = places.get(&thread(call)) {
+        if let Some(line) = places.get(&call.thread) {
             spans[*line].push(call.span);
         }
     }

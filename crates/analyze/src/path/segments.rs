@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use proftool_timeline::graph::{Kind, Part, Piece, View};
 
-use super::hosts::split;
-use super::threads::{Thread, thread};
+use super::hosts::{self, Parts, split};
 use super::{Node, Scope};
+use crate::model::Call;
 use crate::operators::Span;
 
 /// What a segment of the path is.
@@ -86,21 +86,26 @@ impl Scope<'_> {
 
     fn find_segments(&self, view: &View) -> Vec<Segment> {
         let path = view.path();
-        let hosts = self.host_parts(&path);
-        let mut hosts = hosts.iter().peekable();
-        let mut segments = Vec::with_capacity(path.len());
+        let mut hosts = self.host_parts(&path);
+        let mut segments = Vec::with_capacity(path.len() + hosts.count());
         for (at, piece) in path.iter().enumerate() {
             let (what, name) = self.what(piece);
-            if what != What::Host {
+            let Some(call) = self.host(piece) else {
                 segments.push(Segment { what, node: piece.operation, name, span: piece.span });
+                continue;
+            };
+            while let Some((span, name)) = hosts.take(call.thread, at as u32) {
+                segments.push(Segment { what, node: piece.operation, name, span: self.common(call.rank, span) });
             }
-            let first = segments.len();
-            while let Some((_, span, name)) = hosts.next_if(|part| part.0 == at) {
-                segments.push(Segment { what, node: piece.operation, name: *name, span: *span });
-            }
-            segments[first..].reverse();
         }
         segments
+    }
+
+    /// The call before which a piece is host time.
+    fn host(&self, piece: &Piece) -> Option<&Call> {
+        let node = piece.operation.filter(|_| piece.part == Part::Operation)?;
+        let Node::Host(call) = self.nodes[node as usize] else { return None };
+        Some(&self.model.calls[call as usize])
     }
 
     fn what(&self, piece: &Piece) -> (What, Option<u32>) {
@@ -130,23 +135,13 @@ impl Scope<'_> {
         self.graph.bound_by(node).is_some_and(|(_, kind, _)| kind == Kind::Sync)
     }
 
-    /// The host pieces of a path by what the thread was doing, in the scope's time.
-    fn host_parts(&self, path: &[Piece]) -> Vec<super::hosts::Part> {
-        let mut places = Vec::new();
-        let mut pieces: Vec<(Thread, Span)> = Vec::new();
-        for (at, piece) in path.iter().enumerate() {
-            let Some(node) = piece.operation.filter(|_| piece.part == Part::Operation) else { continue };
-            let Node::Host(call) = self.nodes[node as usize] else { continue };
-            let row = &self.model.calls[call as usize];
-            places.push(at);
-            pieces.push((thread(row), self.own(row.rank, piece.span)));
-        }
-        let mut parts = split(self.model, &pieces);
-        for (at, span, _) in &mut parts {
-            let rank = pieces[*at].0.0;
-            (*at, *span) = (places[*at], self.common(rank, *span));
-        }
-        parts
+    /// The host pieces of a path by what the thread was doing.
+    fn host_parts(&self, path: &[Piece]) -> Parts {
+        let piece = |(at, piece): (usize, &Piece)| {
+            let call = self.host(piece)?;
+            Some(hosts::Piece { at: at as u32, thread: call.thread, span: self.own(call.rank, piece.span) })
+        };
+        split(self.model, &path.iter().enumerate().filter_map(piece).collect::<Vec<_>>())
     }
 
     fn shift(&self, rank: i64) -> i64 {

@@ -7,7 +7,6 @@ use proftool_timeline::graph::{Anchor, Kind};
 use super::handoffs::{Turn, handoffs};
 use super::waits::Waits;
 use super::{Builder, NONE, Node};
-use crate::model::Call;
 use crate::operators::Span;
 
 /// Calls of one thread that overlap: the first of them, how many, and the whole.
@@ -19,7 +18,9 @@ pub(super) struct Cluster {
 
 /// A host thread with its calls.
 pub(super) struct Line<'c> {
-    pub(super) thread: Thread,
+    /// As a place in the model's threads.
+    pub(super) thread: u32,
+    pub(super) rank: i64,
     calls: &'c [u32],
     pub(super) clusters: Vec<Cluster>,
 }
@@ -36,7 +37,7 @@ impl Builder<'_> {
         let mut order: Vec<u32> = (0..calls.len() as u32).filter(own).collect();
         let key = |at: &u32| {
             let call = &calls[*at as usize];
-            (thread(call), call.span.0, Reverse(call.span.1), call.id)
+            (call.thread, call.span.0, Reverse(call.span.1), call.id)
         };
         if !order.is_sorted_by_key(key) {
             order.sort_by_key(key);
@@ -50,7 +51,7 @@ impl Builder<'_> {
         let order = self.ordered_calls();
         let waits = Waits::of(self);
         self.calls = vec![NONE; model.calls.len()];
-        let key = |at: &u32| thread(&model.calls[*at as usize]);
+        let key = |at: &u32| model.calls[*at as usize].thread;
         let lines: Vec<Line> = order.chunk_by(|a, b| key(a) == key(b)).map(|calls| self.line(calls)).collect();
         let turns = handoffs(self, &lines);
         // By line and cluster: the nodes that it comes after on its thread and that end it.
@@ -88,15 +89,16 @@ impl Builder<'_> {
                 _ => clusters.push(Cluster { first, count: 1, span }),
             }
         }
-        Line { thread: thread(&self.model.calls[calls[0] as usize]), calls, clusters }
+        let first = &self.model.calls[calls[0] as usize];
+        Line { thread: first.thread, rank: first.rank, calls, clusters }
     }
 
     /// Makes the host time before a call, after the node that the thread ended before; where it was another thread's
     /// turn until some instant (in the rank's time), only from then on. Returns what the call comes after.
     fn host_time(&mut self, line: &Line, cluster: &Cluster, before: Option<u32>, turn: Option<i64>) -> Option<u32> {
         let call = line.calls[cluster.first];
-        let start = self.shifted(line.thread.0, cluster.span).0;
-        let turn = turn.map(|turn| self.shifted(line.thread.0, (turn, turn)).0.min(start));
+        let start = self.shifted(line.rank, cluster.span).0;
+        let turn = turn.map(|turn| self.shifted(line.rank, (turn, turn)).0.min(start));
         let ended = before.map(|before| self.operations[before as usize].span.1);
         let from = turn.or(ended)?;
         // A turn is kept as a node of its own even where no time is left, so that its edge has a place.
@@ -113,7 +115,7 @@ impl Builder<'_> {
     /// Makes the nodes of a call after the node given; returns the node that ends it.
     fn call(&mut self, line: &Line, cluster: &Cluster, before: Option<u32>, waits: &Waits) -> u32 {
         let calls = &line.calls[cluster.first..cluster.first + cluster.count];
-        let span = self.shifted(line.thread.0, cluster.span);
+        let span = self.shifted(line.rank, cluster.span);
         let awaited: Vec<u32> = calls.iter().flat_map(|call| waits.of_call(self, *call)).collect();
         let waiting = !awaited.is_empty();
         let (node, until) = if waiting { (Node::Enter(calls[0]), span.0) } else { (Node::Call(calls[0]), span.1) };
@@ -151,12 +153,4 @@ impl Builder<'_> {
         self.launched = launched;
         self.graph_edges();
     }
-}
-
-/// A host thread: rank, process, thread. It orders the threads of a pass.
-pub(super) type Thread = (i64, Option<i64>, Option<i64>);
-
-/// The thread of a call.
-pub(super) fn thread(call: &Call) -> Thread {
-    (call.rank, call.process, call.thread)
 }

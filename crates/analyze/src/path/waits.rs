@@ -57,7 +57,12 @@ impl Waits {
             let named = target.device.map(|device| ((row.rank, device), target.queue));
             match self.places.get(&call).copied().or(named) {
                 Some((device, Some(queue))) => found.extend(last(self.by_queue.get(&(device, queue)), row.span.1)),
-                place => found.extend(self.of_process(row.rank, row.process, place.map(|place| place.0), row.span.1)),
+                place => found.extend(self.of_process(
+                    row.rank,
+                    model.thread_of(row).process,
+                    place.map(|place| place.0),
+                    row.span.1,
+                )),
             }
         }
         let own = builder.launched_by(call).iter().map(|pair| pair.1);

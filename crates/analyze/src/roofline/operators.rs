@@ -21,7 +21,8 @@ use proftool_trace::tables;
 use self::nesting::nest;
 use crate::Error;
 use crate::classes::Kind;
-use crate::model::{Call, Model, Rows};
+use crate::index::Index;
+use crate::model::{Call, Model, Names, Rows};
 use crate::operators::Span;
 
 /// What a device row is to the operator that launched it; the number is a place in [`Attribution::operators`].
@@ -102,15 +103,6 @@ pub(crate) fn helper_counts(operation: &Operation) -> Counts {
     counts(&Operation { flop: 0.0, bytes: 0.0, ..*operation })
 }
 
-/// A thread: rank, process, thread.
-type Thread = (i64, Option<i64>, Option<i64>);
-
-/// The thread of a call, by its place.
-fn thread_of(model: &Model, call: u32) -> Thread {
-    let call = &model.calls[call as usize];
-    (call.rank, call.process, call.thread)
-}
-
 /// Every operator of the model's pass that launched rows and whose work is known, found once for a model. Takes
 /// O(n log n).
 ///
@@ -154,33 +146,32 @@ struct Reader<'m> {
 impl Reader<'_> {
     /// Reads the operators with known work; returns for each call whether it launches a graph.
     fn read(&mut self, tables: &Tables) -> Result<Vec<bool>, Error> {
-        let calls = Rows::of_pass(tables.get(&tables::CALLS), &self.model.pass)?;
-        let (ranks, ids, names) = (calls.ints("rank")?, calls.ints("id")?, calls.texts("name")?);
-        let (mut graphs, mut modelled, mut known) = (vec![false; ids.len()], HashMap::new(), HashMap::new());
-        for (at, name) in names.iter().enumerate() {
-            let Some(name) = name.as_deref() else { continue };
-            let facts = || (analytic::is_modelled(name), name.contains("GraphLaunch"));
-            let (is_modelled, is_graph) = *known.entry(name).or_insert_with(facts);
-            graphs[at] = is_graph;
-            if is_modelled {
-                modelled.insert((ranks[at], ids[at]), (at as u32, name));
-            }
-        }
+        let calls = &self.model.calls;
+        let names = &self.model.names;
+        let mut known = HashMap::new();
+        let mut facts_of = |name: u32| {
+            let facts = |name: &str| (analytic::is_modelled(name), name.contains("GraphLaunch"));
+            *known.entry(name).or_insert_with(|| facts(names.text(name)))
+        };
+        let (modelled, graphs): (Vec<bool>, Vec<bool>) = calls.iter().map(|call| facts_of(call.name)).unzip();
+        let places = Index::of(calls.iter().map(|call| (call.rank, call.id)));
         let rows = Rows::of_pass(tables.get(&tables::OPERATORS), &self.model.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("call")?);
-        let [shapes, dtypes, concrete] = [rows.texts("shapes")?, rows.texts("dtypes")?, rows.texts("concrete_inputs")?];
-        let mut found = Vec::new();
-        let mut texts = HashMap::new();
+        let mut texts = Names::default();
+        let mut column = |name| rows.names(name, &mut texts);
+        let (shapes, dtypes, concrete) = (column("shapes")?, column("dtypes")?, column("concrete_inputs")?);
+        let (mut found, mut signatures) = (Vec::new(), HashMap::new());
         for at in 0..ids.len() {
-            let Some((call, name)) = modelled.get(&(ranks[at], ids[at])).copied() else { continue };
-            let (Some(shapes), Some(dtypes)) = (shapes[at].as_deref(), dtypes[at].as_deref()) else { continue };
-            let key = (name, shapes, dtypes, concrete[at].as_deref());
-            let signature = *texts.entry(key).or_insert_with(|| {
+            let Some(call) = places.get(ranks[at], ids[at]).filter(|call| modelled[*call as usize]) else { continue };
+            let (Some(shapes), Some(dtypes)) = (shapes[at], dtypes[at]) else { continue };
+            let name = calls[call as usize].name;
+            let signature = *signatures.entry((name, shapes, dtypes, concrete[at])).or_insert_with(|| {
+                let text = |number| texts.text(number).to_owned();
                 self.signatures.push(Signature {
-                    name: name.to_owned(),
-                    shapes: shapes.to_owned(),
-                    dtypes: dtypes.to_owned(),
-                    concrete: key.3.map(str::to_owned),
+                    name: names.text(name).to_owned(),
+                    shapes: text(shapes),
+                    dtypes: text(dtypes),
+                    concrete: concrete[at].map(text),
                 });
                 self.signatures.len() as u32 - 1
             });
@@ -219,21 +210,23 @@ impl Reader<'_> {
 
     /// For each activity the place of the candidate that owns it.
     fn owners(&self, graphs: &[bool]) -> Vec<Option<u32>> {
-        let mut threads: HashMap<Thread, (Vec<u32>, Vec<u32>)> = HashMap::new();
+        let thread_of = |call: u32| self.model.calls[call as usize].thread as usize;
+        let mut threads: Vec<(Vec<u32>, Vec<u32>)> = vec![Default::default(); self.model.threads.len()];
         for (place, candidate) in self.candidates.iter().enumerate() {
-            threads.entry(thread_of(self.model, candidate.call)).or_default().0.push(place as u32);
+            threads[thread_of(candidate.call)].0.push(place as u32);
         }
         for (place, row) in self.model.activities.iter().enumerate() {
             let Some(call) = row.call.filter(|call| !graphs[*call as usize]) else { continue };
             if !matches!(row.kind, Kind::Kernel | Kind::Copy | Kind::Set) {
                 continue;
             }
-            if let Some(thread) = threads.get_mut(&thread_of(self.model, call)) {
-                thread.1.push(place as u32);
+            let (candidates, rows) = &mut threads[thread_of(call)];
+            if !candidates.is_empty() {
+                rows.push(place as u32);
             }
         }
         let mut owners = vec![None; self.model.activities.len()];
-        for (candidates, rows) in threads.into_values() {
+        for (candidates, rows) in threads {
             self.own(&candidates, &rows, &mut owners);
         }
         owners

@@ -76,13 +76,11 @@ pub(crate) fn style(name: &str) -> Option<Style> {
     (plain && named).then_some(Style::Iteration)
 }
 
-/// Where steps are drawn: rank, process and thread.
-type Lane = (i64, Option<i64>, Option<i64>);
-
-/// The steps of one lane.
+/// The steps of one host thread.
 #[derive(Debug)]
 struct Drawn {
-    lane: Lane,
+    /// As a place in the model's threads.
+    thread: u32,
     style: Style,
     steps: Vec<Step>,
 }
@@ -90,7 +88,7 @@ struct Drawn {
 /// The steps of every device.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
-    /// Sorted by lane.
+    /// Sorted by thread.
     lanes: Vec<Drawn>,
     of: BTreeMap<DeviceKey, usize>,
 }
@@ -113,20 +111,19 @@ pub(crate) fn of_model(model: &Model) -> Rc<Steps> {
 }
 
 fn find(model: &Model) -> Steps {
-    let mut found: BTreeMap<Lane, Vec<(Style, Span, u32)>> = BTreeMap::new();
+    let mut found: BTreeMap<u32, Vec<(Style, Span, u32)>> = BTreeMap::new();
     let mut known: HashMap<u32, Option<Style>> = HashMap::new();
     // The recorder's own ranges are windows; see `crate::windows`.
     let own = model.names.find("proftool");
     for range in model.ranges.iter().filter(|range| range.place.is_none() && range.span.0 < range.span.1) {
         let style = *known.entry(range.name).or_insert_with(|| style(model.names.text(range.name)));
         if let Some(style) = style.filter(|_| range.domain.is_none() || range.domain != own) {
-            let lane = (range.rank, range.process, range.thread);
-            found.entry(lane).or_default().push((style, range.span, range.name));
+            found.entry(range.thread).or_default().push((style, range.span, range.name));
         }
     }
-    let drawn = |(lane, ranges): (Lane, Vec<(Style, Span, u32)>)| {
+    let drawn = |(thread, ranges): (u32, Vec<(Style, Span, u32)>)| {
         let style = ranges.iter().map(|range| range.0).min()?;
-        Some(Drawn { lane, style, steps: outermost(ranges, style) })
+        Some(Drawn { thread, style, steps: outermost(ranges, style) })
     };
     let lanes: Vec<Drawn> = found.into_iter().filter_map(drawn).collect();
     let of = |device: DeviceKey| Some((device, lane_of(model, device, &lanes)?));
@@ -137,25 +134,26 @@ fn find(model: &Model) -> Steps {
 /// draws steps (a backward pass has a thread of its own), one of the process that launched most; else any of the rank. Of
 /// equal ones the most telling style, then the most steps.
 fn lane_of(model: &Model, device: DeviceKey, lanes: &[Drawn]) -> Option<usize> {
-    let from = lanes.partition_point(|drawn| drawn.lane.0 < device.0);
-    let count = lanes[from..].partition_point(|drawn| drawn.lane.0 == device.0);
+    let thread = |drawn: &Drawn| model.threads[drawn.thread as usize];
+    let from = lanes.partition_point(|drawn| thread(drawn).rank < device.0);
+    let count = lanes[from..].partition_point(|drawn| thread(drawn).rank == device.0);
     let own = &lanes[from..from + count];
     if count < 2 {
         return (count == 1).then_some(from);
     }
-    let (mut threads, mut processes) = (HashMap::<Lane, usize>::new(), HashMap::<Option<i64>, usize>::new());
+    let (mut threads, mut processes) = (HashMap::<u32, usize>::new(), HashMap::<Option<i64>, usize>::new());
     for row in model.of_device(device).iter().filter(|row| row.class != Class::Sync) {
         let call = row.call.and_then(|call| model.calls.get(call as usize));
-        let process = call.map_or(row.process, |call| call.process);
+        let process = call.map_or(row.process, |call| model.thread_of(call).process);
         *processes.entry(process).or_default() += 1;
         if let Some(call) = call {
-            *threads.entry((device.0, call.process, call.thread)).or_default() += 1;
+            *threads.entry(call.thread).or_default() += 1;
         }
     }
     let launched = |drawn: &Drawn| {
         let of = |counts: Option<&usize>| counts.copied().unwrap_or(0);
         let telling = std::cmp::Reverse(drawn.style);
-        (of(threads.get(&drawn.lane)), of(processes.get(&drawn.lane.1)), telling, drawn.steps.len())
+        (of(threads.get(&drawn.thread)), of(processes.get(&thread(drawn).process)), telling, drawn.steps.len())
     };
     // The last of equal ones is taken: the first lane.
     let (at, _) = own.iter().enumerate().rev().max_by_key(|(_, drawn)| launched(drawn))?;

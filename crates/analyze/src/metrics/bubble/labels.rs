@@ -107,7 +107,7 @@ fn is_timer(words: &[&str]) -> bool {
 /// Where ranges nest: a host thread, or a queue of a device (or the device, for a range without a queue).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Lane {
-    Thread(i64, Option<i64>, Option<i64>),
+    Thread(u32),
     Queue(DeviceKey, Option<i64>),
 }
 
@@ -144,7 +144,7 @@ pub(super) fn of_model(model: &Model) -> HashMap<usize, Label> {
 fn places(model: &Model, row: &Activity) -> [Option<(Lane, i64)>; 3] {
     let call = row.call.and_then(|call| model.calls.get(call as usize));
     [
-        call.map(|call| (Lane::Thread(call.rank, call.process, call.thread), call.span.0)),
+        call.map(|call| (Lane::Thread(call.thread), call.span.0)),
         row.queue.map(|queue| (Lane::Queue(row.device, Some(queue)), row.span.0)),
         Some((Lane::Queue(row.device, None), row.span.0)),
     ]
@@ -155,16 +155,14 @@ fn lanes(model: &Model) -> BTreeMap<Lane, Vec<Labelled>> {
     let mut known: HashMap<u32, Option<Label>> = HashMap::new();
     let mut lanes: BTreeMap<Lane, Vec<Labelled>> = BTreeMap::new();
     let own = model.names.find("proftool");
-    let usable = |range: &&Range| {
-        let ends_here = range.end_thread.is_none() || range.end_thread == range.thread;
-        range.span.0 < range.span.1 && ends_here && (own.is_none() || range.domain != own)
-    };
+    let usable =
+        |range: &&Range| range.span.0 < range.span.1 && !range.ends_elsewhere && (own.is_none() || range.domain != own);
     for range in model.ranges.iter().filter(usable) {
         let label = *known.entry(range.name).or_insert_with(|| Label::parse(model.names.text(range.name)));
         let Some(label) = label else { continue };
-        let lane = match range.place {
+        let lane = match model.place_of(range) {
             Some((device, queue)) => Lane::Queue((range.rank, device), queue),
-            None => Lane::Thread(range.rank, range.process, range.thread),
+            None => Lane::Thread(range.thread),
         };
         lanes.entry(lane).or_default().push((range.span, range.id, label));
     }
@@ -253,9 +251,10 @@ mod tests {
             .kernel(0, 3, (110, 120))
             .launched((5, 6))
             .model();
-        model.ranges[0].end_thread = Some(7);
+        model.ranges[0].ends_elsewhere = true;
         assert!(of_model(&model).is_empty());
-        model.ranges[1].place = Some((0, Some(3)));
+        model.places = vec![(0, Some(3))];
+        model.ranges[1].place = Some(0);
         assert_eq!(of_model(&model)[&0].stage, Some(1));
     }
 

@@ -8,11 +8,8 @@ use std::collections::HashMap;
 
 use super::super::idle::waited_for;
 use super::Gap;
-use crate::model::{Activity, Call, Model, RangeStyle};
+use crate::model::{Activity, Model, RangeStyle};
 use crate::operators::{Span, clip, innermost, into_union, last_at_or_before, latest_ends, length, total};
-
-/// Rank, process and thread.
-type Lane = (i64, Option<i64>, Option<i64>);
 
 /// Who is responsible.
 #[derive(Clone, Copy, Default)]
@@ -23,8 +20,8 @@ pub(super) struct Culprit {
     pub(super) call_ns: Option<i64>,
     /// What the call did, or why there is none.
     pub(super) role: Option<&'static str>,
-    /// Its thread, or that of the launch.
-    pub(super) thread: Option<i64>,
+    /// Its host thread (or that of the launch), as a place in the model's.
+    pub(super) thread: Option<u32>,
     /// Of a host_wait: time on the launching thread outside all recorded calls.
     pub(super) unrecorded_ns: Option<i64>,
     /// The range, by its index.
@@ -32,7 +29,7 @@ pub(super) struct Culprit {
     /// The dependency, by its index.
     pub(super) waited_for: Option<u32>,
     /// Where the range is looked up.
-    asked: Option<(Lane, i64)>,
+    asked: Option<(u32, i64)>,
 }
 
 /// Fills in who is responsible for each gap.
@@ -44,12 +41,8 @@ pub(super) fn find(model: &Model, gaps: &mut [Gap]) {
     }
     let ranges = Ranges::of(model, gaps);
     for gap in gaps {
-        gap.culprit.range = gap.culprit.asked.and_then(|(lane, instant)| ranges.at(lane, instant));
+        gap.culprit.range = gap.culprit.asked.and_then(|(thread, instant)| ranges.at(thread, instant));
     }
-}
-
-fn lane(call: &Call) -> Lane {
-    (call.rank, call.process, call.thread)
 }
 
 /// The launching call of the activity after the gap.
@@ -62,8 +55,8 @@ fn culprit(model: &Model, gap: &Gap, syncs: &Syncs, hosts: &Hosts) -> Culprit {
     let launched = next.call.map(|call| (call, &model.calls[call as usize]));
     // Where the next activity was launched, for the causes that no host call is responsible for.
     let from_launch = launched.map_or(Culprit::default(), |(_, call)| Culprit {
-        thread: call.thread,
-        asked: Some((lane(call), call.span.0)),
+        thread: Some(call.thread),
+        asked: Some((call.thread, call.span.0)),
         ..Culprit::default()
     });
     match (gap.cause, launched) {
@@ -76,7 +69,7 @@ fn culprit(model: &Model, gap: &Gap, syncs: &Syncs, hosts: &Hosts) -> Culprit {
             || absent("no synchronisation call is recorded"),
             |call| of_call(model, call, gap.span, "synchronises"),
         ),
-        (4, Some((_, call))) => of_host(model, gap, lane(call), hosts),
+        (4, Some((_, call))) => of_host(model, gap, call.thread, hosts),
         (5, Some((at, _))) => of_call(model, at, gap.span, "launches"),
         _ => absent("the launching call is not recorded"),
     }
@@ -94,21 +87,21 @@ fn of_call(model: &Model, at: u32, gap: Span, role: &'static str) -> Culprit {
         call: Some(at),
         call_ns: Some(part.map_or(0, length)),
         role: Some(role),
-        thread: call.thread,
-        asked: Some((lane(call), part.map_or(call.span.0, |part| i64::midpoint(part.0, part.1)))),
+        thread: Some(call.thread),
+        asked: Some((call.thread, part.map_or(call.span.0, |part| i64::midpoint(part.0, part.1)))),
         ..Culprit::default()
     }
 }
 
 /// What the launching thread did before it launched.
-fn of_host(model: &Model, gap: &Gap, launching: Lane, hosts: &Hosts) -> Culprit {
+fn of_host(model: &Model, gap: &Gap, launching: u32, hosts: &Hosts) -> Culprit {
     let (busiest, unrecorded) = hosts.busiest(launching, &gap.host_wait);
     let host = if let Some((call, time)) = busiest.filter(|(_, time)| *time >= unrecorded) {
         Culprit { call_ns: Some(time), ..of_call(model, call, gap.span, "runs before the launch") }
     } else {
         let longest = gap.host_wait.iter().max_by_key(|piece| (length(**piece), Reverse(piece.0)));
         let asked = longest.map(|piece| (launching, i64::midpoint(piece.0, piece.1)));
-        Culprit { thread: launching.2, asked, ..absent("no recorded call") }
+        Culprit { thread: Some(launching), asked, ..absent("no recorded call") }
     };
     Culprit { unrecorded_ns: Some(unrecorded), ..host }
 }
@@ -145,7 +138,7 @@ impl Syncs {
             return Self(processes);
         }
         for (at, call) in model.calls.iter().enumerate().filter(|(_, call)| call.sync) {
-            if let Some(found) = processes.get_mut(&(call.rank, call.process)) {
+            if let Some(found) = processes.get_mut(&(call.rank, model.thread_of(call).process)) {
                 found.calls.push(at as u32);
             }
         }
@@ -176,34 +169,34 @@ impl Syncs {
 }
 
 /// What the launching threads did before the launches that a gap waited for.
-struct Hosts(HashMap<Lane, Vec<(Span, u32)>>);
+struct Hosts(HashMap<u32, Vec<(Span, u32)>>);
 
 impl Hosts {
     fn of(model: &Model, gaps: &[Gap]) -> Self {
-        let mut waits: HashMap<Lane, Vec<Span>> = HashMap::new();
+        let mut waits: Vec<Vec<Span>> = vec![Vec::new(); model.threads.len()];
         for gap in gaps.iter().filter(|gap| gap.cause == 4) {
             if let Some(call) = launch(gap) {
-                waits.entry(lane(&model.calls[call as usize])).or_default().extend(&gap.host_wait);
+                waits[model.calls[call as usize].thread as usize].extend(&gap.host_wait);
             }
         }
-        if waits.is_empty() {
+        if waits.iter().all(Vec::is_empty) {
             return Self(HashMap::new());
         }
-        let waits: HashMap<Lane, Vec<Span>> =
-            waits.into_iter().map(|(lane, spans)| (lane, into_union(spans))).collect();
-        let mut calls: HashMap<Lane, Vec<u32>> = HashMap::new();
+        let waits: Vec<Vec<Span>> = waits.into_iter().map(into_union).collect();
+        let mut calls: HashMap<u32, Vec<u32>> = HashMap::new();
         for (at, call) in model.calls.iter().enumerate() {
-            if waits.get(&lane(call)).is_some_and(|set| touches(set, call.span)) {
-                calls.entry(lane(call)).or_default().push(at as u32);
+            let set = &waits[call.thread as usize];
+            if !set.is_empty() && touches(set, call.span) {
+                calls.entry(call.thread).or_default().push(at as u32);
             }
         }
         let of_call = |at: u32| (model.calls[at as usize].span, model.calls[at as usize].id);
-        Self(calls.into_iter().map(|(lane, calls)| (lane, pieces(calls, of_call))).collect())
+        Self(calls.into_iter().map(|(thread, calls)| (thread, pieces(calls, of_call))).collect())
     }
 
     /// The call that was innermost for most of a set (of equal ones the first) with its time, and the time in none.
-    fn busiest(&self, lane: Lane, set: &[Span]) -> (Option<(u32, i64)>, i64) {
-        let pieces = self.0.get(&lane).map_or(&[][..], Vec::as_slice);
+    fn busiest(&self, thread: u32, set: &[Span]) -> (Option<(u32, i64)>, i64) {
+        let pieces = self.0.get(&thread).map_or(&[][..], Vec::as_slice);
         let (mut order, mut times): (Vec<u32>, HashMap<u32, i64>) = (Vec::new(), HashMap::new());
         let mut recorded = 0_i64;
         for span in set {
@@ -242,36 +235,35 @@ fn touches(set: &[Span], span: Span) -> bool {
 }
 
 /// The ranges that were open where a gap asks.
-struct Ranges(HashMap<Lane, Vec<(Span, u32)>>);
+struct Ranges(HashMap<u32, Vec<(Span, u32)>>);
 
 impl Ranges {
     fn of(model: &Model, gaps: &[Gap]) -> Self {
-        let mut asked: HashMap<Lane, Vec<i64>> = HashMap::new();
-        for (lane, instant) in gaps.iter().filter_map(|gap| gap.culprit.asked) {
-            asked.entry(lane).or_default().push(instant);
+        let mut asked: Vec<Vec<i64>> = vec![Vec::new(); model.threads.len()];
+        for (thread, instant) in gaps.iter().filter_map(|gap| gap.culprit.asked) {
+            asked[thread as usize].push(instant);
         }
-        for instants in asked.values_mut() {
+        for instants in &mut asked {
             instants.sort_unstable();
         }
-        let mut ranges: HashMap<Lane, Vec<u32>> = HashMap::new();
+        let mut ranges: HashMap<u32, Vec<u32>> = HashMap::new();
         for (at, range) in model.ranges.iter().enumerate() {
-            let lane = (range.rank, range.process, range.thread);
-            let here = range.place.is_none() && range.end_thread.is_none_or(|end| Some(end) == range.thread);
-            if !here || range.style == RangeStyle::Mark {
+            let instants = &asked[range.thread as usize];
+            let here = range.place.is_none() && !range.ends_elsewhere;
+            if instants.is_empty() || !here || range.style == RangeStyle::Mark {
                 continue;
             }
-            let Some(instants) = asked.get(&lane) else { continue };
             let first = instants.partition_point(|instant| *instant < range.span.0);
             if instants.get(first).is_some_and(|instant| *instant < range.span.1) {
-                ranges.entry(lane).or_default().push(at as u32);
+                ranges.entry(range.thread).or_default().push(at as u32);
             }
         }
         let of_range = |at: u32| (model.ranges[at as usize].span, model.ranges[at as usize].id);
-        Self(ranges.into_iter().map(|(lane, ranges)| (lane, pieces(ranges, of_range))).collect())
+        Self(ranges.into_iter().map(|(thread, ranges)| (thread, pieces(ranges, of_range))).collect())
     }
 
-    fn at(&self, lane: Lane, instant: i64) -> Option<u32> {
-        let pieces = self.0.get(&lane)?;
+    fn at(&self, thread: u32, instant: i64) -> Option<u32> {
+        let pieces = self.0.get(&thread)?;
         let next = pieces.partition_point(|(piece, _)| piece.1 <= instant);
         pieces.get(next).filter(|(piece, _)| piece.0 <= instant).map(|(_, range)| *range)
     }

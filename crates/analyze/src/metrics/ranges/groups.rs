@@ -6,11 +6,11 @@ use polars::prelude::DataFrame;
 use proftool_trace::frame::Tables;
 use proftool_trace::tables;
 
-use super::instances::{Instances, Lanes, Unprojected, lane};
+use super::instances::{Instances, Unprojected};
 use super::paths::{Numbers, Paths};
 use super::sums::{Scratch, Sums};
 use crate::Error;
-use crate::model::{Model, Range, RangeStyle, Rows};
+use crate::model::{Model, Range, RangeStyle, Rows, Thread};
 use crate::operators::Span;
 
 /// What the ranges of one row of the result have in common.
@@ -43,7 +43,7 @@ pub(super) struct Groups<'m> {
 impl<'m> Groups<'m> {
     pub(super) fn of(model: &'m Model, tables: &Tables) -> Result<Self, Error> {
         let instances = Instances::of_model(model);
-        let (mut paths, mut groups, mut threads) = (Paths::default(), Numbers::default(), Lanes::default());
+        let (mut paths, mut groups) = (Paths::default(), Numbers::default());
         let projected = paths.of_instances(model, &instances);
         let mut of_path: Vec<Option<u32>> = Vec::new();
         let mut begun = Vec::with_capacity(model.ranges.len());
@@ -60,7 +60,7 @@ impl<'m> Groups<'m> {
             let known = of_path[path as usize].filter(|known: &u32| groups.all[*known as usize] == group);
             let group = known.unwrap_or_else(|| groups.number(group));
             of_path[path as usize] = Some(group);
-            begun.push(Begun { start: range.span.0, group, thread: threads.number(lane(range)), range: index });
+            begun.push(Begun { start: range.span.0, group, thread: range.thread, range: index });
         };
         for (at, range) in model.ranges.iter().enumerate() {
             begin(range, instances.of[at], Ok(at as u32));
@@ -150,13 +150,13 @@ fn unfinished(model: &Model, tables: &Tables) -> Result<Vec<Range>, Error> {
     let number = |text: &Option<String>| text.as_deref().and_then(|text| model.names.find(text));
     let row = |at: usize| {
         let style = RangeStyle::ALL.iter().find(|(_, name)| styles[at].as_deref() == Some(name));
+        let thread = Thread { rank: ranks[at], process: processes[at], thread: threads[at] };
         Some(Range {
             id: ids[at],
             style: style.map_or(RangeStyle::PushPop, |(style, _)| *style),
             rank: ranks[at],
-            process: processes[at],
-            thread: threads[at],
-            end_thread: None,
+            thread: model.threads.binary_search(&thread).ok()? as u32,
+            ends_elsewhere: false,
             place: None,
             domain: number(&domains[at]),
             name: number(&names[at])?,

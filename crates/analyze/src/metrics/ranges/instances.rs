@@ -1,6 +1,5 @@
 //! Every range of a timeline with what it holds: [`project`] on the rows of a [`Model`].
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use proftool_timeline::nesting::{Operation, Projected, Range as Drawn, project};
@@ -59,15 +58,13 @@ impl Instances {
     }
 
     fn find(model: &Model) -> Self {
-        let mut lanes = Lanes::default();
         let mut all = Self { of: Vec::with_capacity(model.ranges.len()), ..Self::default() };
         let gpu = model.names.find("gpu");
         let mut drawn = Vec::new();
         for (at, range) in model.ranges.iter().enumerate() {
             let place = unprojected(range, gpu).map_or(Ok(drawn.len() as u32), Err);
             if place.is_ok() {
-                let lane = lanes.number(lane(range));
-                drawn.push(Drawn { lane, id: range.id, span: range.span });
+                drawn.push(Drawn { lane: range.thread, id: range.id, span: range.span });
                 all.range.push(at as u32);
             }
             all.of.push(place);
@@ -77,8 +74,7 @@ impl Instances {
             let Some((launch, call)) = row.call.and_then(|call| Some((call, model.calls.get(call as usize)?))) else {
                 continue;
             };
-            let Some(lane) = lanes.find((call.rank, call.process, call.thread)) else { continue };
-            operations.push(Operation { lane, launch, call: call.span, span: row.span });
+            operations.push(Operation { lane: call.thread, launch, call: call.span, span: row.span });
             places.push(at);
         }
         let found = project(&drawn, &operations);
@@ -92,49 +88,13 @@ impl Instances {
 }
 
 fn unprojected(range: &Range, gpu: Option<u32>) -> Option<Unprojected> {
-    let elsewhere = range.end_thread.is_some() && range.end_thread != range.thread;
     if range.place.is_some() || (gpu.is_some() && range.domain == gpu) {
         Some(Unprojected::OnDevice)
     } else if range.style == RangeStyle::Mark {
         Some(Unprojected::Mark)
-    } else if elsewhere {
+    } else if range.ends_elsewhere {
         Some(Unprojected::OtherThread)
     } else {
         (range.span.1 < range.span.0).then_some(Unprojected::Backwards)
-    }
-}
-
-/// Rank, process and thread.
-pub(super) type Thread = (i64, Option<i64>, Option<i64>);
-
-pub(super) fn lane(range: &Range) -> Thread {
-    (range.rank, range.process, range.thread)
-}
-
-/// Numbers of host threads; the thread asked for last is at hand, as rows mostly come thread by thread.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    numbers: HashMap<Thread, u32>,
-    recent: Option<(Thread, Option<u32>)>,
-}
-
-impl Lanes {
-    pub(super) fn number(&mut self, thread: Thread) -> u32 {
-        if let Some((_, Some(number))) = self.recent.filter(|(recent, _)| *recent == thread) {
-            return number;
-        }
-        let next = self.numbers.len() as u32;
-        let number = *self.numbers.entry(thread).or_insert(next);
-        self.recent = Some((thread, Some(number)));
-        number
-    }
-
-    fn find(&mut self, thread: Thread) -> Option<u32> {
-        if let Some((_, number)) = self.recent.filter(|(recent, _)| *recent == thread) {
-            return number;
-        }
-        let number = self.numbers.get(&thread).copied();
-        self.recent = Some((thread, number));
-        number
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use proftool_roofline::analytic::annotation::{self, Step};
 
 use super::nesting::nest;
-use super::{Thread, thread_of};
 use crate::model::Model;
 use crate::operators::Span;
 
@@ -23,7 +22,7 @@ pub(super) fn steps(model: &Model, calls: &[u32]) -> (Vec<Step>, HashMap<u32, u3
     if calls.is_empty() {
         return (steps, step_of);
     }
-    let mut threads: HashMap<Thread, Annotated> = HashMap::new();
+    let mut threads: HashMap<u32, Annotated> = HashMap::new();
     let mut known = HashMap::new();
     for range in &model.ranges {
         let step = *known.entry(range.name).or_insert_with(|| {
@@ -32,13 +31,13 @@ pub(super) fn steps(model: &Model, calls: &[u32]) -> (Vec<Step>, HashMap<u32, u3
             Some(steps.len() as u32 - 1)
         });
         if let Some(step) = step {
-            let thread = threads.entry((range.rank, range.process, range.thread)).or_default();
+            let thread = threads.entry(range.thread).or_default();
             thread.spans.push(range.span);
             thread.steps.push(step);
         }
     }
     for call in calls {
-        if let Some(thread) = threads.get_mut(&thread_of(model, *call)) {
+        if let Some(thread) = threads.get_mut(&model.calls[*call as usize].thread) {
             thread.calls.push(*call);
         }
     }

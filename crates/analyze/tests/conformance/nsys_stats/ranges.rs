@@ -157,7 +157,8 @@ pub(super) fn range_kernels(list: &mut List, sheet: &Sheet, trace: &Trace) {
             let range = found.range(at);
             let domain = range.domain.map(|domain| found.model.names.text(domain));
             let name = named(domain, found.model.names.text(range.name));
-            let ids = [range.process, range.thread].map(|id| id.unwrap_or(-1).to_string()).join(" ");
+            let thread = found.model.threads[range.thread as usize];
+            let ids = [thread.process, thread.thread].map(|id| id.unwrap_or(-1).to_string()).join(" ");
             add(format!("{name} {} {ids} {kernel}", style(range.style.name())), Some(at));
             inside = true;
         }
