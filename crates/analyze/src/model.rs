@@ -211,7 +211,7 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// Finished ranges.
     pub ranges: Vec<Range>,
-    /// The host threads of calls and ranges, sorted.
+    /// The host threads of calls and ranges (also of those that never ended), sorted.
     pub threads: Vec<Thread>,
     /// Where a profiler drew ranges on devices, each once.
     pub places: Vec<Place>,

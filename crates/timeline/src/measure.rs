@@ -89,7 +89,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_length_inside_a_set_is_that_inside_its_spans(
-            own in prop::collection::vec((0..200_i64, 0..6_i64), 0..40), other in prop::collection::vec((-5..220_i64, 0..30_i64), 0..9),
+            own in prop::collection::vec((0..200_i64, 0..6_i64), 0..40),
+            other in prop::collection::vec((-5..220_i64, 0..30_i64), 0..9),
         ) {
             let set = |spans: Vec<(i64, i64)>| {
                 union(&spans.into_iter().map(|(start, length)| (start, start + length)).collect::<Vec<Span>>())

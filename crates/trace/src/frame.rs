@@ -1,5 +1,7 @@
 //! Tables as polars frames and as Parquet files, their schema checked at both boundaries.
 
+mod joined;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use polars::prelude::{
 use crate::artifact::{Artifact, Error};
 use crate::table::{DataType, Table};
 use crate::tables;
+use joined::Joined;
 
 const REIMPORT: &str =
     "the artifact is not whole or not of this version; import its raw output again with `proftool import`";
@@ -218,20 +221,31 @@ pub fn read(table: &Table, folder: &Path) -> Result<DataFrame, Error> {
     if !path.exists() {
         return Ok(empty(table));
     }
+    if let Some(frame) = read_joined(table, &path)? {
+        return Ok(frame);
+    }
     let frame = known_columns(table, read_any(&path)?);
     check(table, &frame).map_err(at(&path))?;
-    Ok(without_null_rows(frame))
+    Ok(frame)
 }
 
-/// The frame with each column of nothing but nulls as a single value: of a million activities such columns would take a
-/// hundred megabytes.
-fn without_null_rows(frame: DataFrame) -> DataFrame {
-    let height = frame.height();
-    let columns = frame.columns().iter().map(|column| {
-        let empty = height > 0 && column.null_count() == height;
-        if empty { Column::full_null(column.name().clone(), height, column.dtype()) } else { column.clone() }
-    });
-    DataFrame::new(height, columns.collect()).unwrap_or(frame)
+/// Reads the table piece by piece, so that what is not kept takes no memory; `None` where the file is damaged or not of
+/// the table, for [`check`] to say how.
+fn read_joined(table: &Table, path: &Path) -> Result<Option<DataFrame>, Error> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let Ok(pieces) = Pieces::open(table, path) else { return Ok(None) };
+    let mut columns: Vec<Joined> = names.iter().map(|_| Joined::default()).collect();
+    for first in (0..pieces.rows).step_by(PIECE_ROWS) {
+        let Ok(piece) = pieces.read(first, &names) else { return Ok(None) };
+        for (name, joined) in names.iter().zip(&mut columns) {
+            let pushed = piece.column(name).and_then(|column| std::mem::take(joined).push(column));
+            *joined = pushed.map_err(|error| at(path)(mismatch(table, error.to_string())))?;
+        }
+    }
+    let columns: Option<Vec<Column>> =
+        columns.into_iter().zip(&names).map(|(column, name)| column.finish(name)).collect();
+    let frame = columns.and_then(|columns| DataFrame::new(pieces.rows, columns).ok());
+    Ok(frame.filter(|frame| check(table, frame).is_ok()))
 }
 
 /// The columns of the table, in its order: a newer minor version may have added others. Where one is missing the frame

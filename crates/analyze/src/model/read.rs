@@ -1,6 +1,7 @@
 //! The view is made of the tables here, and nowhere else.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use polars::prelude::DataFrame;
 use proftool_trace::frame::{self, Tables};
@@ -30,14 +31,19 @@ impl Model {
     /// # Errors
     /// As [`Model::read`].
     pub fn read_with(tables: &Tables, rules: &Rules) -> Result<Self, Error> {
+        Self::read_in_pieces(tables, rules, PIECE_ROWS)
+    }
+
+    fn read_in_pieces(tables: &Tables, rules: &Rules, rows: usize) -> Result<Self, Error> {
         let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
         model.read_devices(tables)?;
         model.read_queues(tables)?;
-        let mut threads = Threads::default();
-        let call_ids = model.read_calls(tables, &mut threads)?;
-        model.read_ranges(tables, &mut threads)?;
-        model.number_threads(threads);
-        model.read_activities(tables, &call_ids)?;
+        let mut host = Hosts::default();
+        let call_ids = model.read_calls(tables, &mut host, rows)?;
+        model.read_ranges(tables, &mut host, rows)?;
+        model.places = host.places.all;
+        model.number_threads(&host.threads.all);
+        model.read_activities(tables, &call_ids, rows)?;
         model.classify(rules);
         if [&tables::WORK, &tables::DEPENDENCIES].iter().any(|table| tables.get(table).height() > 0) {
             let ids = Index::of(model.activities.iter().map(|row| (row.device.0, row.id)));
@@ -71,18 +77,18 @@ impl Model {
         Ok(())
     }
 
-    fn read_calls(&mut self, tables: &Tables, host: &mut Threads) -> Result<Index, Error> {
+    fn read_calls(&mut self, tables: &Tables, host: &mut Hosts, rows: usize) -> Result<Index, Error> {
         let frame = tables.get(&tables::CALLS);
         self.calls.reserve(frame.height());
         let mut syncs = Vec::new();
-        for piece in pieces(frame) {
+        for piece in pieces(frame, rows) {
             self.read_call_rows(&piece, host, &mut syncs)?;
         }
         Ok(Index::of(self.calls.iter().map(|call| (call.rank, call.id))))
     }
 
     /// `syncs` says by the number of a name whether it is that of a synchronisation.
-    fn read_call_rows(&mut self, frame: &DataFrame, host: &mut Threads, syncs: &mut Vec<bool>) -> Result<(), Error> {
+    fn read_call_rows(&mut self, frame: &DataFrame, host: &mut Hosts, syncs: &mut Vec<bool>) -> Result<(), Error> {
         let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("id")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
@@ -106,7 +112,7 @@ impl Model {
                 api: apis[at].unwrap_or(Api::Other),
                 name: names[at].unwrap_or_default(),
                 rank: ranks[at],
-                thread: host.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] }),
+                thread: host.threads.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] }),
                 span,
                 sync,
             });
@@ -114,16 +120,16 @@ impl Model {
         Ok(())
     }
 
-    fn read_ranges(&mut self, tables: &Tables, host: &mut Threads) -> Result<(), Error> {
+    fn read_ranges(&mut self, tables: &Tables, host: &mut Hosts, rows: usize) -> Result<(), Error> {
         let frame = tables.get(&tables::RANGES);
         self.ranges.reserve(frame.height());
-        for piece in pieces(frame) {
+        for piece in pieces(frame, rows) {
             self.read_range_rows(&piece, host)?;
         }
         Ok(())
     }
 
-    fn read_range_rows(&mut self, frame: &DataFrame, host: &mut Threads) -> Result<(), Error> {
+    fn read_range_rows(&mut self, frame: &DataFrame, host: &mut Hosts) -> Result<(), Error> {
         let rows = Rows::of_pass(frame, &self.pass)?;
         let (ranks, starts, ends) = (rows.ints("rank")?, rows.ints("start_ns")?, rows.optional_ints("end_ns")?);
         let (processes, threads) = (rows.optional_ints("process")?, rows.optional_ints("thread")?);
@@ -132,13 +138,14 @@ impl Model {
         let styles = rows.parsed("style", &RangeStyle::ALL)?;
         let places = rows.places(self.names.find(DEVICE_DOMAIN), &domains)?;
         for (at, name) in rows.names("name", &mut self.names)?.into_iter().enumerate() {
-            let thread = host.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] });
+            // Those of ranges that never end are numbered too: the metric ranges counts them.
+            let thread = host.threads.number(Thread { rank: ranks[at], process: processes[at], thread: threads[at] });
             let Some(end) = ends[at] else {
                 self.open_ranges += 1;
                 continue;
             };
             let Some(name) = name else { continue };
-            let place = places[at].map(|place| self.number_place(place));
+            let place = places[at].map(|place| host.places.number(place));
             self.ranges.push(Range {
                 id: ids[at],
                 style: styles[at].unwrap_or(RangeStyle::PushPop),
@@ -154,19 +161,11 @@ impl Model {
         Ok(())
     }
 
-    fn number_place(&mut self, place: Place) -> u32 {
-        let known = self.places.iter().position(|other| *other == place);
-        known.unwrap_or_else(|| {
-            self.places.push(place);
-            self.places.len() - 1
-        }) as u32
-    }
-
     /// Numbers the threads in their order instead of that of the rows.
-    fn number_threads(&mut self, threads: Threads) {
-        let mut order: Vec<u32> = (0..threads.all.len() as u32).collect();
-        order.sort_unstable_by_key(|at| threads.all[*at as usize]);
-        self.threads = order.iter().map(|at| threads.all[*at as usize]).collect();
+    fn number_threads(&mut self, threads: &[Thread]) {
+        let mut order: Vec<u32> = (0..threads.len() as u32).collect();
+        order.sort_unstable_by_key(|at| threads[*at as usize]);
+        self.threads = order.iter().map(|at| threads[*at as usize]).collect();
         if order.is_sorted() {
             return;
         }
@@ -182,10 +181,10 @@ impl Model {
         }
     }
 
-    fn read_activities(&mut self, tables: &Tables, calls: &Index) -> Result<(), Error> {
+    fn read_activities(&mut self, tables: &Tables, calls: &Index, rows: usize) -> Result<(), Error> {
         let frame = tables.get(&tables::ACTIVITIES);
         self.activities.reserve(frame.height());
-        for piece in pieces(frame) {
+        for piece in pieces(frame, rows) {
             self.read_activity_rows(&piece, calls)?;
         }
         self.sort_activities();
@@ -193,7 +192,8 @@ impl Model {
         Ok(())
     }
 
-    /// Sorts keys, which are smaller than the rows, and moves each row once; importers mostly write them in order.
+    /// Sorts keys, which are smaller than the rows, and swaps the rows along the cycles of the order; importers mostly write
+    /// them in order.
     fn sort_activities(&mut self) {
         let key = |row: &Activity| (row.device, row.span.0, row.id);
         if self.activities.is_sorted_by_key(key) {
@@ -347,25 +347,37 @@ impl Model {
     }
 }
 
-/// Numbers of host threads in the order in which rows name them.
+/// Where calls were made and ranges drawn.
 #[derive(Default)]
-struct Threads {
-    numbers: HashMap<Thread, u32>,
-    all: Vec<Thread>,
-    /// The one asked for last: rows mostly come thread by thread.
-    recent: Option<(Thread, u32)>,
+struct Hosts {
+    threads: Numbers<Thread>,
+    places: Numbers<Place>,
 }
 
-impl Threads {
-    fn number(&mut self, thread: Thread) -> u32 {
-        if let Some((_, number)) = self.recent.filter(|(recent, _)| *recent == thread) {
+/// Numbers of values in the order in which rows name them.
+struct Numbers<T> {
+    known: HashMap<T, u32>,
+    all: Vec<T>,
+    /// The one asked for last: rows mostly come thread by thread.
+    recent: Option<(T, u32)>,
+}
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), all: Vec::new(), recent: None }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Numbers<T> {
+    fn number(&mut self, value: T) -> u32 {
+        if let Some((_, number)) = self.recent.filter(|(recent, _)| *recent == value) {
             return number;
         }
-        let number = *self.numbers.entry(thread).or_insert_with(|| {
-            self.all.push(thread);
+        let number = *self.known.entry(value).or_insert_with(|| {
+            self.all.push(value);
             self.all.len() as u32 - 1
         });
-        self.recent = Some((thread, number));
+        self.recent = Some((value, number));
         number
     }
 }
@@ -384,8 +396,8 @@ fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
 /// rows themselves.
 const PIECE_ROWS: usize = 1 << 16;
 
-fn pieces(frame: &DataFrame) -> impl Iterator<Item = DataFrame> {
-    (0..frame.height()).step_by(PIECE_ROWS).map(|first| frame.slice(first as i64, PIECE_ROWS))
+fn pieces(frame: &DataFrame, rows: usize) -> impl Iterator<Item = DataFrame> {
+    (0..frame.height()).step_by(rows).map(move |first| frame.slice(first as i64, rows))
 }
 
 /// Domain of the ranges that a profiler draws on a device; their payload is a [`Payload`].
@@ -410,4 +422,70 @@ fn timeline_pass(tables: &Tables) -> Result<String, Error> {
         }
     }
     Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn the_size_of_the_pieces_changes_nothing() {
+        let fixture = || {
+            Fixture::new()
+                .kernel(1, 0, (40, 50))
+                .launched_on(9, "cudaLaunchKernel", (30, 31))
+                .kernel(0, 0, (10, 20))
+                .launched_on(7, "cudaLaunchKernel", (5, 6))
+                .kernel(1, 0, (10, 20))
+                .sync_call((50, 60))
+                .kernel(0, 1, (10, 20))
+                .launched_on(9, "cudaLaunchKernel", (7, 8))
+                .op_on(7, "aten::mm", (4, 9))
+                .sync_call((61, 62))
+                .range("step 1", (0, 30))
+                .range("step 2", (30, 70))
+                .block((0, 100))
+        };
+        for fixture in [fixture(), fixture().shuffled()] {
+            let tables = fixture.tables();
+            let text = |rows: usize| {
+                let model = Model::read_in_pieces(&tables, Rules::built_in(), rows).expect("the tables are whole");
+                let rows = (&model.activities, &model.calls, &model.ranges, &model.threads, &model.targets);
+                (format!("{rows:?} {:?}", model.worked), model.names.from(0).map(str::to_owned).collect::<Vec<_>>())
+            };
+            // Names are numbered table by table and column by column, so their numbers may differ; the texts may not.
+            let named = |rows: usize| {
+                let (text, mut names) = text(rows);
+                names.sort_unstable();
+                (text.len(), names)
+            };
+            assert_eq!(text(usize::MAX), text(100));
+            assert!([1, 2, 3].into_iter().all(|rows| named(rows) == named(100)));
+        }
+    }
+
+    #[test]
+    fn threads_are_numbered_in_their_order() {
+        let thread = |thread| Thread { rank: 0, process: None, thread: Some(thread) };
+        let mut numbers = Numbers::default();
+        assert_eq!([4, 2, 4, 9, 2].map(|number| numbers.number(thread(number))), [0, 1, 0, 2, 1]);
+        let mut model = Model::default();
+        model.number_threads(&numbers.all);
+        assert_eq!(model.threads, [thread(2), thread(4), thread(9)]);
+    }
+
+    #[test]
+    fn activities_are_sorted_by_device_start_and_id_along_cycles_of_any_length() {
+        let order = [(1, 5, 3), (0, 9, 1), (0, 2, 4), (1, 5, 2), (0, 2, 0), (1, 1, 5)];
+        let mut fixture = Fixture::new();
+        for (device, start, _) in order {
+            fixture = fixture.kernel(device, 0, (start, start + 1));
+        }
+        let model = fixture.model();
+        let mut sorted: Vec<_> = order.iter().enumerate().map(|(id, row)| (row.0, row.1, id as i64)).collect();
+        sorted.sort_unstable();
+        let found: Vec<_> = model.activities.iter().map(|row| (row.device.1, row.span.0, row.id)).collect();
+        assert_eq!(found, sorted);
+    }
 }

@@ -1,6 +1,6 @@
 //! The rows of a frame that belong to one pass, column by column.
 
-use polars::prelude::{DataFrame, StringChunked};
+use polars::prelude::{Column, DataFrame, StringChunked};
 use serde::Deserialize;
 
 use super::kinds::parse;
@@ -26,6 +26,13 @@ impl<'a> Rows<'a> {
     }
 
     pub(crate) fn of_pass(frame: &'a DataFrame, pass: &str) -> Result<Self, Error> {
+        let column = frame.column("pass").map_err(|error| unreadable(&error))?;
+        // One value for all rows needs no look at each.
+        if let Column::Scalar(value) = column
+            && value.scalar().value().get_str() == Some(pass)
+        {
+            return Ok(Self::all(frame));
+        }
         let keep = each(text_values(frame, "pass")?, |name| name == Some(pass));
         let all = keep.iter().all(|keep| *keep);
         Ok(Self { frame, keep: (!all).then_some(keep) })

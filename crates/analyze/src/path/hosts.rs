@@ -67,9 +67,7 @@ pub(super) fn split(model: &Model, pieces: &[Piece]) -> Parts {
 
 /// Pieces and intervals of a thread by start.
 fn sweep(pieces: &[&Piece], intervals: &[Interval]) -> Vec<(u32, Part)> {
-    // An interval cuts where it begins and where it ends.
-    let most = if pieces.is_empty() { 0 } else { pieces.len() + 2 * intervals.len() };
-    let mut parts = Vec::with_capacity(most);
+    let mut parts = Vec::with_capacity(pieces.len());
     let (mut next, mut open): (usize, Vec<(i64, u32)>) = (0, Vec::new());
     for piece in pieces {
         let (mut at, end) = piece.span;

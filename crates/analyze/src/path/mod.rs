@@ -164,13 +164,11 @@ struct Builder<'m> {
 impl<'m> Builder<'m> {
     fn new(model: &'m Model, shifts: BTreeMap<i64, i64>) -> Self {
         let count = model.activities.len();
-        // A call is mostly the host time before it and itself.
-        let most = count + 2 * model.calls.len();
         Self {
             model,
             shifts,
-            nodes: Vec::with_capacity(most),
-            operations: Vec::with_capacity(most),
+            nodes: Vec::new(),
+            operations: Vec::new(),
             edges: Vec::new(),
             heads: vec![NONE; count],
             tails: vec![NONE; count],

@@ -98,6 +98,8 @@ impl Scope<'_> {
                 segments.push(Segment { what, node: piece.operation, name, span: self.common(call.rank, span) });
             }
         }
+        debug_assert_eq!(hosts.count(), 0, "the pieces of a thread come the latest first");
+        segments.shrink_to_fit();
         segments
     }
 

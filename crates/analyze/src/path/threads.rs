@@ -49,6 +49,9 @@ impl Builder<'_> {
     pub(super) fn threads(&mut self) {
         let model = self.model;
         let order = self.ordered_calls();
+        // A call is mostly the host time before it and itself.
+        self.nodes.reserve(2 * order.len());
+        self.operations.reserve(2 * order.len());
         let waits = Waits::of(self);
         self.calls = vec![NONE; model.calls.len()];
         let key = |at: &u32| model.calls[*at as usize].thread;

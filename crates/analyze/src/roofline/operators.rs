@@ -103,8 +103,8 @@ pub(crate) fn helper_counts(operation: &Operation) -> Counts {
     counts(&Operation { flop: 0.0, bytes: 0.0, ..*operation })
 }
 
-/// Every operator of the model's pass that launched rows and whose work is known, found once for a model. Takes
-/// O(n log n).
+/// Every operator of the model's pass that launched rows and whose work is known, found once for a model: the tables are
+/// those that it was read from. Takes O(n log n).
 ///
 /// # Errors
 /// When a frame does not have the columns of its table.
@@ -154,7 +154,9 @@ impl Reader<'_> {
             *known.entry(name).or_insert_with(|| facts(names.text(name)))
         };
         let (modelled, graphs): (Vec<bool>, Vec<bool>) = calls.iter().map(|call| facts_of(call.name)).unzip();
-        let places = Index::of(calls.iter().map(|call| (call.rank, call.id)));
+        let own: Vec<u32> = (0..calls.len() as u32).filter(|call| modelled[*call as usize]).collect();
+        let key = |call: &u32| (calls[*call as usize].rank, calls[*call as usize].id);
+        let places = Index::of(own.iter().map(key));
         let rows = Rows::of_pass(tables.get(&tables::OPERATORS), &self.model.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("call")?);
         let mut texts = Names::default();
@@ -162,7 +164,7 @@ impl Reader<'_> {
         let (shapes, dtypes, concrete) = (column("shapes")?, column("dtypes")?, column("concrete_inputs")?);
         let (mut found, mut signatures) = (Vec::new(), HashMap::new());
         for at in 0..ids.len() {
-            let Some(call) = places.get(ranks[at], ids[at]).filter(|call| modelled[*call as usize]) else { continue };
+            let Some(call) = places.get(ranks[at], ids[at]).map(|place| own[place as usize]) else { continue };
             let (Some(shapes), Some(dtypes)) = (shapes[at], dtypes[at]) else { continue };
             let name = calls[call as usize].name;
             let signature = *signatures.entry((name, shapes, dtypes, concrete[at])).or_insert_with(|| {

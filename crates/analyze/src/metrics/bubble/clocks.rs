@@ -72,7 +72,7 @@ impl Deref for Timeline<'_> {
     }
 }
 
-/// Adds to each rank's times what its clock lacks. Rows of one rank keep their order, and the model sorts by rank first.
+/// Adds to each rank's times what its clock lacks, before anything is found in the model and kept. Rows of one rank keep their order, and the model sorts by rank first.
 fn shift(model: &mut Model, offsets: &BTreeMap<i64, i64>) {
     let moved = |rank: i64, span: Span| {
         let add = offsets.get(&rank).copied().unwrap_or(0);
