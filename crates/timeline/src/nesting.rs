@@ -14,15 +14,17 @@
 //!
 //! One sweep a lane with a stack gives parents and innermost ranges. Inclusive sums are found without looking at a range's
 //! operations one by one: calls enter by their end, a range asks when all calls that end no later have entered, and
-//! the answer is a sum over the calls that began no earlier (the module `held`). All is O((R + L) log(R + L)) however
-//! deep ranges nest.
+//! the answer is a sum over the calls that began no earlier (the module `held`); where the operations of a lane ran one after
+//! the other, running sums do (the module `chain`). All is O((R + L) log(R + L)) however deep ranges nest.
 
+mod chain;
 mod held;
 
 use std::cmp::Reverse;
 
 use crate::operators::Span;
-use held::Held;
+use chain::Chain;
+use held::{Held, Sums};
 
 /// A range that begins and ends on one lane, `start <= end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,8 +236,30 @@ impl Lane<'_> {
         if launches.is_empty() {
             return;
         }
-        let span = |place: u32| work(&self.operations[launched[place as usize] as usize]);
-        let mut held = Held::new((0..launched.len() as u32).map(span), launches.len());
+        let operations = self.operations;
+        let span = |place: u32| work(&operations[launched[place as usize] as usize]);
+        match Chain::of(launches, span) {
+            Some(chain) => self.hold_chain(places, launches, &chain),
+            None => self.hold_any(places, launches, launched.len(), span),
+        }
+    }
+
+    /// Ranges come by start, so each call is passed once.
+    fn hold_chain(&mut self, places: &[u32], launches: &[Launch], chain: &Chain) {
+        let mut first = 0;
+        for at in places {
+            let range = self.ranges[*at as usize].span;
+            while launches.get(first).is_some_and(|launch| launch.span.0 < range.0) {
+                first += 1;
+            }
+            if let Some(sums) = chain.held(first, range) {
+                self.keep(*at, &sums);
+            }
+        }
+    }
+
+    fn hold_any(&mut self, places: &[u32], launches: &[Launch], operations: usize, span: impl Fn(u32) -> Span) {
+        let mut held = Held::new((0..operations as u32).map(&span), launches.len());
         let mut entering: Vec<(i64, u32)> =
             launches.iter().enumerate().map(|(at, launch)| (launch.span.1, at as u32)).collect();
         entering.sort_unstable();
@@ -245,19 +269,22 @@ impl Lane<'_> {
         for (end, at) in asking {
             while let Some((_, launch)) = entering.get(next).filter(|(other, _)| *other <= end) {
                 let (from, to) = launches[*launch as usize].operations;
-                held.enter(*launch, (from..to).map(span));
+                held.enter(*launch, (from..to).map(&span));
                 next += 1;
             }
             let start = self.ranges[at as usize].span.0;
             let first = launches.partition_point(|launch| launch.span.0 < start);
-            let sums = held.since(first);
-            let own = &mut self.found.ranges[at as usize];
-            (own.launches, own.operations) = (sums.launches, sums.operations);
-            if sums.operations > 0 {
-                own.projection = (sums.first, sums.last);
-            }
-            (own.work, own.busy) = (length(sums.work), length(sums.busy));
+            self.keep(at, &held.since(first));
         }
+    }
+
+    fn keep(&mut self, at: u32, sums: &Sums) {
+        let own = &mut self.found.ranges[at as usize];
+        (own.launches, own.operations) = (sums.launches, sums.operations);
+        if sums.operations > 0 {
+            own.projection = (sums.first, sums.last);
+        }
+        (own.work, own.busy) = (length(sums.work), length(sums.busy));
     }
 }
 

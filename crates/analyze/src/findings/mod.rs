@@ -21,6 +21,7 @@ mod waiting;
 mod wording;
 
 use sheet::Line;
+pub(crate) use waiting::Shorts;
 
 #[cfg(test)]
 mod tests;

@@ -33,7 +33,7 @@ pub(crate) struct Line<'s> {
 }
 
 /// Rank, device and window of a row, as far as it has them.
-pub(super) type Place = (Option<i64>, Option<i64>, Option<String>);
+pub(crate) type Place = (Option<i64>, Option<i64>, Option<String>);
 
 impl<'s> Line<'s> {
     fn value(&self, name: &str) -> Option<AnyValue<'s>> {

@@ -23,6 +23,8 @@ use clocks::Apart;
 mod clocks;
 mod rhythm;
 
+pub(crate) use rhythm::Shorts;
+
 /// A gap from which no rhythm of launches explains it: launching one kernel through a framework takes 5 to 100 us.
 const LONG_NS: i64 = 1_000_000;
 

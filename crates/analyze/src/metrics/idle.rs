@@ -203,12 +203,17 @@ pub(crate) struct Cutter<'m, 'w> {
     /// When the recorded dependencies of one activity (by its index) ran on another queue: KV transfers, communication,
     /// other work.
     waits: Option<(usize, [Vec<Span>; DEPENDENT])>,
+    /// When synchronisation calls were open in the process of the row asked about last.
+    syncs: Option<(Process, &'m [Span])>,
 }
+
+/// A rank and its process.
+type Process = (i64, Option<i64>);
 
 impl<'m, 'w> Cutter<'m, 'w> {
     /// Of a device or queue whose work, sorted by start and id, is given.
     pub(crate) fn new(model: &'m Model, work: &'w [&'m Activity]) -> Self {
-        Self { model, work, at: usize::MAX, waits: None }
+        Self { model, work, at: usize::MAX, waits: None, syncs: None }
     }
 
     /// The activity that follows a gap: that with the smallest (start, id) at or after its end.
@@ -251,8 +256,8 @@ impl<'m, 'w> Cutter<'m, 'w> {
     }
 
     /// Adds the parts of a piece of a gap in which no dependency ran: sync, host_wait and launch, or other.
-    fn host_parts(&self, next: &Activity, piece: Span, parts: &mut [i64; 7]) {
-        let syncs = self.model.open_syncs(next.device.0, next.process);
+    fn host_parts(&mut self, next: &Activity, piece: Span, parts: &mut [i64; 7]) {
+        let syncs = self.syncs(next);
         let mut add = |cause: usize, span: Span| {
             let open = covered(span, syncs);
             parts[3] = parts[3].saturating_add(open);
@@ -272,11 +277,21 @@ impl<'m, 'w> Cutter<'m, 'w> {
     pub(crate) fn host_wait(&mut self, next: &Activity, gap: Span) -> Vec<Span> {
         let Some(call) = next.call else { return Vec::new() };
         let before = clip((gap.0, self.model.calls[call as usize].span.0), gap);
-        let syncs = self.model.open_syncs(next.device.0, next.process);
+        let syncs = self.syncs(next);
         before.map_or_else(Vec::new, |before| {
             let [kv, comm, other] = self.waits(next).map(|set| within(set, before));
             [kv, comm, other, within(syncs, before)].iter().fold(vec![before], |rest, taken| subtract(&rest, taken))
         })
+    }
+
+    fn syncs(&mut self, next: &Activity) -> &'m [Span] {
+        let process = (next.device.0, next.process);
+        if let Some((_, known)) = self.syncs.filter(|(known, _)| *known == process) {
+            return known;
+        }
+        let syncs = self.model.open_syncs(process.0, process.1);
+        self.syncs = Some((process, syncs));
+        syncs
     }
 
     fn waits(&mut self, next: &Activity) -> [&[Span]; DEPENDENT] {

@@ -5,6 +5,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use polars::prelude::DataFrame;
@@ -14,6 +15,7 @@ use proftool_trace::table::{Column, Table, int, text};
 
 use crate::Error;
 use crate::classes::Rules;
+use crate::findings::Shorts;
 use crate::model::{DeviceKey, Model};
 use crate::path::{self, Plan};
 use crate::roofline::Engine;
@@ -84,6 +86,8 @@ pub struct Input<'a> {
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
     plans: OnceCell<Vec<Plan>>,
+    /// Kept for the findings.
+    pub(crate) shorts: OnceCell<Rc<Shorts>>,
     /// Results that have been computed, by the metric's name.
     frames: RefCell<HashMap<&'static str, DataFrame>>,
 }
@@ -106,6 +110,7 @@ impl<'a> Input<'a> {
             engine,
             families,
             plans,
+            shorts: OnceCell::new(),
             frames: RefCell::default(),
         }
     }

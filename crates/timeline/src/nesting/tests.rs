@@ -134,7 +134,35 @@ fn rows() -> impl Strategy<Value = (Vec<Range>, Vec<Operation>)> {
     })
 }
 
+/// Ranges that cross and nest over calls of one thread whose operations run one after the other.
+fn chained() -> impl Strategy<Value = (Vec<Range>, Vec<Operation>)> {
+    let ranges = prop::collection::vec((0..60_i64, 0..40_i64), 0..14);
+    let calls = prop::collection::vec((0..4_i64, 0..4_i64, 1..4_usize), 1..14);
+    let gaps = prop::collection::vec((0..3_i64, 0..5_i64), 42);
+    (ranges, calls, gaps).prop_map(|(ranges, calls, gaps)| {
+        let ranges = ranges.into_iter().enumerate();
+        let ranges = ranges.map(|(id, (start, length))| range(0, id as i64, (start, start + length)));
+        let (mut begin, mut at, mut gaps) = (0, 0, gaps.into_iter());
+        let mut operations = Vec::new();
+        for (launch, (wait, took, count)) in calls.into_iter().enumerate() {
+            begin += wait;
+            for (gap, length) in gaps.by_ref().take(count) {
+                at += gap;
+                operations.push(operation(0, launch as u32, (begin, begin + took), (at, at + length)));
+                at += length;
+            }
+            begin += took;
+        }
+        (ranges.collect(), operations)
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_chain_of_operations_gives_what_every_pair_looked_at_gives((ranges, operations) in chained()) {
+        prop_assert_eq!(project(&ranges, &operations), naive(&ranges, &operations));
+    }
+
     #[test]
     fn the_sweep_agrees_with_every_pair_looked_at((ranges, operations) in rows()) {
         prop_assert_eq!(project(&ranges, &operations), naive(&ranges, &operations));

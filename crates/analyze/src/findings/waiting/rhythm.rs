@@ -5,6 +5,7 @@
 //! the launching call returns; *held* is the part of launch after both that and the end of each recorded input.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::Error;
 use crate::findings::sheet::{Line, Place, Sheet};
@@ -21,9 +22,12 @@ use super::{LAUNCH_KEYS, LEAST_COVERAGE, LONG_NS};
 /// Launches from which pauses are a rhythm: of fewer, one that something else held makes up most of the sum.
 const LEAST_LAUNCHES: i64 = 10;
 
+/// By device and window set.
+pub(crate) type Shorts = BTreeMap<Place, Short>;
+
 /// What the short gaps of a device between two pieces of work hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Short {
+pub(crate) struct Short {
     gaps: i64,
     /// The launching call had not begun; was under way; had returned, and no recorded input was missing.
     wait: i64,
@@ -73,7 +77,18 @@ const LAUNCH: usize = 5;
 
 /// The rows about all launches of the devices that both clocks tell about, with what their short gaps hold.
 fn rhythms<'s>(input: &Input, launches: &'s Sheet) -> Result<Vec<(Line<'s>, Short)>, Error> {
-    let shorts: BTreeMap<Place, Short> = input
+    let (shorts, apart) = (shorts(input)?, Apart::of(input)?);
+    let all = launches.lines().filter(|line| line.is_null("name") && line.flag("reliable") == Some(true));
+    let known = all.filter(|line| !apart.has(&line.place()));
+    Ok(known.filter_map(|line| Some((line, *shorts.get(&line.place())?))).collect())
+}
+
+/// What the short gaps hold, found once for the two rules that ask.
+fn shorts(input: &Input) -> Result<Rc<Shorts>, Error> {
+    if let Some(known) = input.shorts.get() {
+        return Ok(Rc::clone(known));
+    }
+    let shorts = input
         .of_devices(|model, device, sets| {
             let Some(place) = idle::Place::all(model, device).into_iter().next() else { return Vec::new() };
             let key = |name: &String| (Some(device.0), Some(device.1), Some(name.clone()));
@@ -81,10 +96,7 @@ fn rhythms<'s>(input: &Input, launches: &'s Sheet) -> Result<Vec<(Line<'s>, Shor
         })?
         .into_iter()
         .collect();
-    let apart = Apart::of(input)?;
-    let all = launches.lines().filter(|line| line.is_null("name") && line.flag("reliable") == Some(true));
-    let known = all.filter(|line| !apart.has(&line.place()));
-    Ok(known.filter_map(|line| Some((line, *shorts.get(&line.place())?))).collect())
+    Ok(Rc::clone(input.shorts.get_or_init(|| Rc::new(shorts))))
 }
 
 pub(super) fn host_bound(input: &Input) -> Result<Vec<Finding>, Error> {

@@ -169,7 +169,7 @@ impl Syncs {
 }
 
 /// What the launching threads did before the launches that a gap waited for.
-struct Hosts(HashMap<u32, Vec<(Span, u32)>>);
+struct Hosts(Vec<Vec<(Span, u32)>>);
 
 impl Hosts {
     fn of(model: &Model, gaps: &[Gap]) -> Self {
@@ -180,40 +180,48 @@ impl Hosts {
             }
         }
         if waits.iter().all(Vec::is_empty) {
-            return Self(HashMap::new());
+            return Self(Vec::new());
         }
         let waits: Vec<Vec<Span>> = waits.into_iter().map(into_union).collect();
-        let mut calls: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut calls: Vec<Vec<u32>> = vec![Vec::new(); model.threads.len()];
         for (at, call) in model.calls.iter().enumerate() {
             let set = &waits[call.thread as usize];
             if !set.is_empty() && touches(set, call.span) {
-                calls.entry(call.thread).or_default().push(at as u32);
+                calls[call.thread as usize].push(at as u32);
             }
         }
         let of_call = |at: u32| (model.calls[at as usize].span, model.calls[at as usize].id);
-        Self(calls.into_iter().map(|(thread, calls)| (thread, pieces(calls, of_call))).collect())
+        Self(calls.into_iter().map(|calls| pieces(calls, of_call)).collect())
     }
 
     /// The call that was innermost for most of a set (of equal ones the first) with its time, and the time in none.
     fn busiest(&self, thread: u32, set: &[Span]) -> (Option<(u32, i64)>, i64) {
-        let pieces = self.0.get(&thread).map_or(&[][..], Vec::as_slice);
-        let (mut order, mut times): (Vec<u32>, HashMap<u32, i64>) = (Vec::new(), HashMap::new());
+        let pieces = self.0.get(thread as usize).map_or(&[][..], Vec::as_slice);
+        let mut times: Vec<(u32, i64)> = Vec::new();
         let mut recorded = 0_i64;
         for span in set {
             let first = pieces.partition_point(|(piece, _)| piece.1 <= span.0);
             for (piece, call) in pieces[first..].iter().take_while(|(piece, _)| piece.0 < span.1) {
                 let time = clip(*piece, *span).map_or(0, length);
                 recorded = recorded.saturating_add(time);
-                let sum = times.entry(*call).or_insert_with(|| {
-                    order.push(*call);
-                    0
-                });
-                *sum = sum.saturating_add(time);
+                times.push((*call, time));
             }
         }
-        let longest = order.iter().enumerate().max_by_key(|(at, call)| (times[call], Reverse(*at)));
-        (longest.map(|(_, call)| (*call, times[call])), total(set) - recorded)
+        (busiest(times), total(set) - recorded)
     }
+}
+
+/// The call with the most time in sum; of equal ones that which is met first.
+fn busiest(times: Vec<(u32, i64)>) -> Option<(u32, i64)> {
+    let mut calls: Vec<(u32, usize, i64)> =
+        times.into_iter().enumerate().map(|(at, (call, time))| (call, at, time)).collect();
+    calls.sort_unstable();
+    let sum = |same: &[(u32, usize, i64)]| {
+        let time = same.iter().fold(0_i64, |sum, (_, _, time)| sum.saturating_add(*time));
+        (time, Reverse(same[0].1), same[0].0)
+    };
+    let (time, _, call) = calls.chunk_by(|a, b| a.0 == b.0).map(sum).max()?;
+    Some((call, time))
 }
 
 /// Rows of one thread, given by their span and id, cut into the time in which each was the innermost.
