@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::record::{Call, Dependency, Operation, Range};
+use crate::nvtx::{self, Payload, RangeName};
+use crate::record::{ABSENT, Call, Dependency, Operation, Range};
 use crate::recorder::Shared;
 
 /// How many records of each kind a thread can hold.
@@ -80,16 +81,38 @@ fn push<T: Copy>(items: &mut Vec<T>, item: &T, lost: &mut u64) {
     }
 }
 
+/// How deep begun ranges may nest; a deeper one is counted as lost.
+const DEPTH: usize = 64;
+
+/// A range that [`ThreadBuffer::begin`] began. Hand it to [`ThreadBuffer::end`]: otherwise it ends with the range around
+/// it, and without one it is not recorded.
+#[derive(Debug)]
+#[must_use]
+pub struct OpenRange {
+    id: i64,
+    level: usize,
+}
+
+/// A range of the buffer's thread that has not ended.
+#[derive(Debug)]
+struct Begun {
+    range: Range,
+    /// Where the tool has it open.
+    tool: Option<nvtx::Domain>,
+}
+
 /// The buffer that one thread fills; its records join the session when it is dropped.
 #[derive(Debug)]
 pub struct ThreadBuffer {
     records: Records,
+    /// The open ranges, outermost first.
+    begun: Vec<Begun>,
     session: Arc<Shared>,
 }
 
 impl ThreadBuffer {
     pub(crate) fn new(session: Arc<Shared>, thread: i64, capacity: Capacity) -> Self {
-        Self { records: Records::new(thread, capacity), session }
+        Self { records: Records::new(thread, capacity), begun: Vec::with_capacity(DEPTH), session }
     }
 
     /// Records what a device executed.
@@ -110,7 +133,52 @@ impl ThreadBuffer {
         push(&mut self.records.calls, call, &mut self.records.lost.calls);
     }
 
-    /// Records a range that has ended.
+    /// Begins a range inside the one that this buffer began last. It is recorded when it ends.
+    #[inline]
+    pub fn begin(&mut self, name: &RangeName) -> OpenRange {
+        self.begin_inside(name, None)
+    }
+
+    /// Begins a range with a number for the tool; the file keeps none.
+    #[inline]
+    pub fn begin_with(&mut self, name: &RangeName, payload: Payload) -> OpenRange {
+        self.begin_inside(name, Some(payload))
+    }
+
+    #[inline]
+    fn begin_inside(&mut self, name: &RangeName, payload: Option<Payload>) -> OpenRange {
+        let level = self.begun.len();
+        if level == DEPTH {
+            self.records.lost.ranges += 1;
+            return OpenRange { id: ABSENT, level };
+        }
+        let (id, parent) = (self.session.next_id(), self.begun.last().map_or(ABSENT, |around| around.range.id));
+        // The tool's range lies around the recorded one, so that its cost does not.
+        let tool = name.push(payload);
+        let (domain, name, depth) = (name.domain, name.name, level as i64);
+        let start_ns = self.now_ns();
+        self.begun.push(Begun { range: Range { id, parent, domain, name, start_ns, end_ns: start_ns, depth }, tool });
+        OpenRange { id, level }
+    }
+
+    /// Ends a range of this buffer, on the thread where it began, and those that were begun inside it and are still open.
+    #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "a range ends once")]
+    pub fn end(&mut self, open: OpenRange) {
+        let end_ns = self.now_ns();
+        if self.begun.get(open.level).is_none_or(|begun| begun.range.id != open.id) {
+            return;
+        }
+        while self.begun.len() > open.level {
+            let Some(Begun { range, tool }) = self.begun.pop() else { return };
+            if let Some(domain) = tool {
+                domain.pop();
+            }
+            self.range(&Range { end_ns, ..range });
+        }
+    }
+
+    /// Records a range that has ended; the tool does not see it.
     #[inline]
     pub fn range(&mut self, range: &Range) {
         push(&mut self.records.ranges, range, &mut self.records.lost.ranges);
@@ -152,5 +220,45 @@ impl ThreadBuffer {
 impl Drop for ThreadBuffer {
     fn drop(&mut self) {
         self.session.submit(std::mem::take(&mut self.records));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Head, Recorder};
+
+    fn recorded(buffer: &ThreadBuffer) -> Vec<(i64, i64, i64)> {
+        buffer.ranges().iter().map(|range| (range.id, range.parent, range.depth)).collect()
+    }
+
+    #[test]
+    fn ranges_nest_and_one_that_nobody_ended_ends_with_the_range_around_it() {
+        let recorder = Recorder::new(Head::default());
+        let name = recorder.range_name("proftool", None, "range");
+        let mut buffer = recorder.thread(0, Capacity::default());
+        let outer = buffer.begin(&name);
+        let inner = buffer.begin(&name);
+        buffer.end(inner);
+        let forgotten = buffer.begin(&name);
+        buffer.end(outer);
+        buffer.end(forgotten);
+        assert_eq!(recorded(&buffer), [(1, 0, 1), (2, 0, 1), (0, ABSENT, 0)]);
+        assert_eq!(buffer.ranges()[1].end_ns, buffer.ranges()[2].end_ns);
+    }
+
+    #[test]
+    fn a_range_that_nests_too_deep_is_counted_as_lost_and_one_of_another_buffer_is_not_ended() {
+        let recorder = Recorder::new(Head::default());
+        let name = recorder.range_name("proftool", None, "range");
+        let (mut buffer, mut other) =
+            (recorder.thread(0, Capacity::default()), recorder.thread(1, Capacity::default()));
+        let mut open: Vec<OpenRange> = (0..DEPTH + 2).map(|_| buffer.begin(&name)).collect();
+        let foreign = other.begin(&name);
+        buffer.end(foreign);
+        while let Some(range) = open.pop() {
+            buffer.end(range);
+        }
+        assert_eq!((buffer.ranges().len(), buffer.lost(), other.ranges().len()), (DEPTH, 2, 0));
     }
 }

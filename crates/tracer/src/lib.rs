@@ -2,7 +2,8 @@
 //!
 //! A [`Recorder`] is one session. Each thread that records owns a [`ThreadBuffer`], allocated once: filling it takes no
 //! lock, allocates nothing and makes no system call; a full buffer counts what it drops. [`Recorder::write`] writes the
-//! file that `docs/host-format.md` describes.
+//! file that `docs/host-format.md` describes. With [`Recorder::with_nvtx`], ranges that a buffer begins and ends are also
+//! NVTX ranges.
 //!
 //! ```
 //! use proftool_tracer::{Capacity, Head, Operation, Recorder};
@@ -26,11 +27,14 @@ mod buffer;
 mod clock;
 mod file;
 mod head;
+pub mod nvtx;
 mod record;
 mod recorder;
+mod stream;
 
-pub use buffer::{Capacity, ThreadBuffer};
+pub use buffer::{Capacity, OpenRange, ThreadBuffer};
 pub use file::Error;
 pub use head::{Device, Head, Link, Queue};
 pub use record::{ABSENT, Api, Call, CopyKind, Dependency, DependencyKind, Operation, OperationKind, Range, Text};
 pub use recorder::Recorder;
+pub use stream::Stream;

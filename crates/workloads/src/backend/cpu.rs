@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use proftool_tracer::nvtx::Payload;
 use proftool_tracer::{
-    ABSENT, Api, Call, Capacity, Dependency, DependencyKind, Head, Range, Recorder, Text, ThreadBuffer,
+    ABSENT, Api, Call, Capacity, Dependency, DependencyKind, Head, OpenRange, Recorder, Text, ThreadBuffer,
 };
 
 use super::event::Event;
@@ -67,7 +68,7 @@ const ROLES: [Role; 3] = [Role::Compute, Role::Copy, Role::Kv];
 impl Devices {
     /// Starts the queues of every device.
     pub(crate) fn start(setup: &Setup) -> Result<Self, Error> {
-        let recorder = Recorder::new(head(setup));
+        let recorder = Recorder::new(head(setup)).with_nvtx();
         let mut queues = BTreeMap::new();
         for (device, &core) in setup.cores.iter().enumerate() {
             for (number, role) in ROLES.into_iter().enumerate() {
@@ -184,11 +185,15 @@ impl Devices {
         self.recorder.now_ns()
     }
 
-    /// Records a top-level range from `start_ns` to now.
-    pub(crate) fn range(&mut self, name: &str, start_ns: i64) {
-        let (domain, name) = (self.recorder.intern("proftool"), self.recorder.intern(name));
-        let (id, end_ns) = (self.recorder.next_id(), self.host.now_ns());
-        self.host.range(&Range { id, parent: ABSENT, domain, name, start_ns, end_ns, depth: 0 });
+    /// Begins a range of the host; `number` is what an NVTX tool shows as its payload.
+    pub(crate) fn begin(&mut self, name: &str, number: usize) -> OpenRange {
+        let name = self.recorder.range_name("proftool", Some("session"), name);
+        self.host.begin_with(&name, Payload::Unsigned(number as u64))
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&mut self, range: OpenRange) {
+        self.host.end(range);
     }
 
     /// Ends the queues and gives their records to the recorder, which is returned.

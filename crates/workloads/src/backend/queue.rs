@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use proftool_tracer::{CopyKind, Operation, OperationKind, ThreadBuffer};
+use proftool_tracer::{CopyKind, Operation, OperationKind, ThreadBuffer, nvtx};
 
 use super::event::Event;
 use super::system::{pin, prefer_prompt_wakeups, thread_cpu_ns};
@@ -101,6 +101,7 @@ impl Queue {
         let channel = Arc::new(Channel::default());
         let worker = Worker { device, number, channel: Arc::clone(&channel), buffer, scratch: Scratch::default() };
         let run = move || {
+            nvtx::name_thread(std::thread::current().name().unwrap_or_default());
             if role == Role::Compute {
                 // A refusal (a core outside the process's set) leaves the thread unpinned, which the contention ratio shows.
                 let _ = pin(core);

@@ -302,7 +302,7 @@ impl Names {
 impl Session for Pipeline {
     /// In parts no longer than a block, which need no more memory than a block. Only the range is recorded.
     fn warm_up(&mut self, iterations: usize) -> Result<(), Error> {
-        let start_ns = self.devices.now_ns();
+        let range = (iterations > 0).then(|| self.devices.begin("warm_up", iterations));
         self.devices.set_recording(false);
         for first in (0..iterations).step_by(self.config.iterations) {
             let part = self.config.iterations.min(iterations - first);
@@ -312,8 +312,8 @@ impl Session for Pipeline {
             self.learn(&warm, &ran);
         }
         self.devices.set_recording(true);
-        if iterations > 0 {
-            self.devices.range("warm_up", start_ns);
+        if let Some(range) = range {
+            self.devices.end(range);
         }
         Ok(())
     }
@@ -322,8 +322,9 @@ impl Session for Pipeline {
         let plan = self.plan.clone();
         self.provide(&plan, (self.blocks_done * self.config.iterations) as u64);
         let cpu_before_ns = self.devices.compute_cpu_ns()?;
+        let range = self.devices.begin("block", self.blocks_done);
         let ran = self.run(&plan)?;
-        self.devices.range("block", ran.start_ns);
+        self.devices.end(range);
         let cpu_after_ns = self.devices.compute_cpu_ns()?;
         let cpu_ns: Vec<i64> = cpu_after_ns.iter().zip(&cpu_before_ns).map(|(after, before)| after - before).collect();
         self.collect();
