@@ -3,6 +3,7 @@
 //!
 //! Importers are a plain list ([`importers::IMPORTERS`]).
 
+mod cupti;
 pub mod driver;
 mod error;
 #[cfg(test)]

@@ -129,9 +129,18 @@ fn walk(source: Source, found: &mut Found) -> Result<(), Error> {
             let rank = source.rank_hint().unwrap_or(0);
             found.claimed.push(Claimed { importer, source, rank });
         }
+        // Of a capture inside the folder only what the profilers wrote is of interest.
+        Err(Error::UnknownFormat { .. }) if is_capture(&source) => walk(source.entry("raw")?, found)?,
         Err(Error::UnknownFormat { .. }) if source.is_dir() => {
+            let is_raw = source.path().components().any(|part| part.as_os_str() == "raw");
             for name in source.head().files {
                 let place = source.place().join(name);
+                // A command may print what looks like a request log.
+                if is_raw && ["stdout.txt", "stderr.txt"].contains(&name.as_str()) {
+                    let (path, reason) = (source.path().join(name), "it is what the command printed".to_owned());
+                    found.passed_over.push(PassedOver { path, reason, lost: false });
+                    continue;
+                }
                 if place.is_symlink() && (place.is_dir() || !place.exists()) {
                     // A link to a folder may lead back here, and one to nothing has nothing to give.
                     let reason = if place.exists() { "it is a link to a folder" } else { "it is a link to nothing" };

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::raw::{Head, Import, Source};
 
 pub mod azure_llm;
+pub mod cupti;
 pub mod genai_perf;
 pub mod host;
 pub mod kineto;
@@ -18,6 +19,7 @@ pub mod nsys_jsonl;
 pub mod nsys_parquet;
 pub mod nsys_report;
 pub mod nsys_sqlite;
+pub mod nvml;
 pub mod requests_csv;
 pub mod requests_jsonl;
 pub mod rocpd_sqlite;
@@ -41,6 +43,7 @@ pub struct Importer {
 /// Every importer.
 pub const IMPORTERS: &[Importer] = &[
     azure_llm::IMPORTER,
+    cupti::IMPORTER,
     genai_perf::IMPORTER,
     host::IMPORTER,
     kineto::IMPORTER,
@@ -52,6 +55,7 @@ pub const IMPORTERS: &[Importer] = &[
     nsys_parquet::IMPORTER,
     nsys_report::IMPORTER,
     nsys_sqlite::IMPORTER,
+    nvml::IMPORTER,
     requests_csv::IMPORTER,
     requests_jsonl::IMPORTER,
     rocpd_sqlite::IMPORTER,

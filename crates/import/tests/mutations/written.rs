@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::input::Input;
 use crate::sqlite;
 
+/// Written by the injected recorder from a double of CUPTI.
+const CUPTI: &[u8] = include_bytes!("../../src/cupti/testdata/rank0.pid42.cupti.trace");
+
 const VLLM: &str = r#"{"date": "20260102-030405", "endpoint_type": "openai", "backend": "openai", "model_id": "m",
 "num_prompts": 3, "request_rate": "inf", "max_concurrency": null, "duration": 1.25, "completed": 2, "failed": 1,
 "total_input_tokens": 35, "total_output_tokens": 5, "request_throughput": 1.6, "output_throughput": 4.0,
@@ -93,10 +96,12 @@ fn short(importer: &str) -> Vec<Input> {
     let texts: &[&str] = match importer {
         "genai_perf" => &[AIPERF],
         "ncu_csv" => &[WIDE],
+        "nvml" => &[include_str!("nvml.jsonl")],
         "requests_csv" => &[CSV, DATES],
         "requests_jsonl" => &[JSONL],
         "vllm_bench" => &[VLLM, SGLANG],
         "nsys_arrow" => return arrow(),
+        "cupti" => return vec![Input::File(CUPTI.to_owned())],
         "nsys_sqlite" => return vec![Input::File(sqlite::made(include_str!("nsys.sql")))],
         "rocpd_sqlite" => return rocpd(),
         _ => &[],

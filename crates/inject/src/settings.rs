@@ -1,0 +1,75 @@
+//! What the environment says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Variables that launchers of several processes set, the first that is there counts: torchrun, Open MPI, MPICH and
+/// Intel MPI, PMIx, Slurm.
+const RANKS: [&str; 5] = ["RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"];
+
+/// How to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Folder of the file.
+    pub(crate) folder: PathBuf,
+    /// Rank of this process, 0 without one.
+    pub(crate) rank: i64,
+    /// Size of one buffer of records.
+    pub(crate) buffer_bytes: usize,
+    /// Buffers at most; beyond them records are dropped and counted.
+    pub(crate) buffers: usize,
+    /// How often records are asked for, which is what a killed program loses at most.
+    pub(crate) flush: Duration,
+    /// How long the program's end may wait for the last records.
+    pub(crate) exit: Duration,
+    /// Graphs as a whole instead of their nodes, which costs less.
+    pub(crate) whole_graphs: bool,
+}
+
+impl Settings {
+    /// The settings that the environment, as that function reads it, gives.
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let number = |name: &str, default: u64, most: u64| {
+            variable(name).and_then(|text| text.trim().parse().ok()).unwrap_or(default).clamp(1, most)
+        };
+        Self {
+            folder: variable("PROFTOOL_RAW_DIR").filter(|text| !text.is_empty()).map_or_else(|| ".".into(), Into::into),
+            rank: RANKS.iter().find_map(|name| variable(name)?.trim().parse().ok()).unwrap_or(0),
+            // 4 MiB hold some 20,000 kernels.
+            buffer_bytes: number("PROFTOOL_CUPTI_BUFFER_KIB", 4096, 1 << 20) as usize * 1024,
+            buffers: number("PROFTOOL_CUPTI_BUFFERS", 256, 1 << 16) as usize,
+            flush: Duration::from_millis(number("PROFTOOL_CUPTI_FLUSH_MS", 100, 60_000)),
+            exit: Duration::from_millis(number("PROFTOOL_CUPTI_EXIT_MS", 5000, 600_000)),
+            whole_graphs: variable("PROFTOOL_CUPTI_GRAPHS").is_some_and(|text| text == "graph"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Settings {
+        Settings::read(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn an_empty_environment_records_rank_0_here() {
+        let settings = of(&[]);
+        assert_eq!((settings.folder, settings.rank, settings.buffer_bytes), (PathBuf::from("."), 0, 4 << 20));
+    }
+
+    #[test]
+    fn every_launcher_tells_the_rank() {
+        for name in RANKS {
+            assert_eq!(of(&[(name, "7")]).rank, 7, "{name}");
+        }
+        assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3")]).rank, 3);
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_replaced() {
+        let settings = of(&[("RANK", "first"), ("PROFTOOL_CUPTI_BUFFERS", "0"), ("PROFTOOL_CUPTI_FLUSH_MS", "-1")]);
+        assert_eq!((settings.rank, settings.buffers, settings.flush), (0, 1, Duration::from_millis(100)));
+    }
+}
