@@ -330,12 +330,12 @@ fn finish(
     let simulated = run.session.simulated();
     let iterations = run.session.iterations();
     let mut passes = Vec::new();
-    if !request.profile.profilers.is_empty() {
+    if !request.profile.profilers().is_empty() {
         let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
         run.session.finish(&file).map_err(|reason| Error::Trace { reason })?;
         passes.push(Pass {
             name: host::PASS.to_owned(),
-            profilers: request.profile.profilers.iter().map(|profiler| profiler.name.to_owned()).collect(),
+            profilers: request.profile.profilers().iter().map(|profiler| profiler.name.to_owned()).collect(),
             // The importer replaces these with what the raw file states.
             clock: "CLOCK_MONOTONIC".to_owned(),
             start_unix_ns: run.start_unix_ns,
@@ -363,6 +363,7 @@ fn finish(
         tables: Vec::new(),
         results: results(&run.blocks, checks, verified),
         modelled,
+        command: None,
     };
     Ok(Captured { draft: run.draft, manifest })
 }

@@ -59,6 +59,9 @@ pub struct Manifest {
     /// What was modelled rather than measured, one sentence each (for example the KV link).
     #[serde(default)]
     pub modelled: Vec<String>,
+    /// What was launched, where the target is a user's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
 }
 
 impl Manifest {
@@ -94,6 +97,62 @@ pub struct Pair {
     pub other: String,
     /// Order of the measured blocks of both, for example `ABBAABBA` (A the baseline).
     pub order: String,
+}
+
+/// A user's command as it was launched. Secrets are left out of its words and its environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program and its arguments.
+    pub line: Vec<String>,
+    /// Its place in a job of several processes.
+    #[serde(default)]
+    pub rank: Option<JobRank>,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+    /// Names of the variables that were left out because they hold, or may hold, secrets.
+    pub environment_removed: Vec<String>,
+    /// What each pass launched, in the order of the passes.
+    pub launches: Vec<Launched>,
+}
+
+/// A process's place in a job, as its launcher told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRank {
+    /// Name of the job: the same for all its ranks.
+    pub job: String,
+    /// Its number, from 0.
+    pub rank: i64,
+    /// How many processes the job has.
+    pub world_size: Option<i64>,
+    /// Its number among those of its node.
+    pub local_rank: Option<i64>,
+    /// Who said so, for example `torchrun`.
+    pub launcher: String,
+}
+
+/// One launch of a command: how it ended and what it used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// The pass.
+    pub pass: String,
+    /// The program and its arguments, with those of the profiler that wraps it.
+    pub line: Vec<String>,
+    /// Its exit code, null when a signal ended it.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Why proftool ended it: `timeout` or `interrupted`; null when it ended by itself.
+    pub stopped: Option<String>,
+    /// Wall time.
+    pub wall_ns: i64,
+    /// CPU time in user mode, of it and of the children that it waited for.
+    pub user_ns: i64,
+    /// CPU time in the kernel, likewise.
+    pub system_ns: i64,
+    /// Largest resident memory of any one of these processes.
+    pub max_rss_bytes: i64,
+    /// Processes that outlived it and were ended.
+    pub left_behind: u64,
 }
 
 /// Whether durations were measured or computed.
@@ -243,12 +302,23 @@ pub(crate) mod tests {
             tables: Vec::new(),
             results: Results::default(),
             modelled: Vec::new(),
+            command: None,
         }
     }
 
     #[test]
     fn a_manifest_survives_being_written_and_read() {
         let manifest = example("synthetic", "2026-01-31T23:59:59Z");
+        let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
+        assert_eq!(serde_json::from_str::<Manifest>(&text).expect("it can be read"), manifest);
+    }
+
+    #[test]
+    fn a_manifest_says_nothing_of_a_command_where_there_was_none_and_keeps_one_whole() {
+        let mut manifest = example("synthetic", "2026-01-31T23:59:59Z");
+        assert!(!serde_json::to_string(&manifest).expect("a manifest is JSON").contains("\"command\":"));
+        let environment = [("A".to_owned(), "b".to_owned())].into();
+        manifest.command = Some(Command { line: vec!["serve".to_owned()], environment, ..Command::default() });
         let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
         assert_eq!(serde_json::from_str::<Manifest>(&text).expect("it can be read"), manifest);
     }

@@ -1,7 +1,13 @@
-//! `proftool capture`: run a target, record it, import what was recorded.
+//! `proftool capture`: run a target or a command, record it, import what was recorded.
+
+mod command;
+mod duration;
+mod raw;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use polars::prelude::DataFrame;
 use proftool_capture::profiles::{self, Profile};
@@ -16,15 +22,21 @@ use crate::failure::{Failure, Kind, Outcome};
 use crate::progress::Bar;
 use crate::{artifacts, ceilings, interrupt, machine, names, tty};
 
-/// Run a target and record it.
+/// Run a target or any command, and record it.
 ///
 /// The name of a pair without its prefix (`pipeline_parallelism`) captures its baseline and its optimized target
-/// alternately, block by block.
+/// alternately, block by block. A command after `--` is run once for each pass of the preset; what it prints goes to
+/// stderr and into the artifact, and what it writes into the folder $PROFTOOL_RAW_DIR is imported with the pass. Under
+/// torchrun, mpirun and srun each rank captures for itself, into one folder a job, which `proftool import` joins.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool capture --target pipeline_parallelism
   proftool capture --target optimized_pipeline_parallelism --set stages=2 --set microbatches=8
   proftool capture --target pipeline_parallelism --set decode_steps=0 --iterations 8
+  proftool capture -- python serve.py --model m
+  proftool capture --profile timeline --timeout 5m -- python train.py
+  proftool capture --profile roofline --forward-exit-code -- ./bench
+  torchrun --nproc-per-node 4 --no-python proftool capture -- python train.py
   proftool list targets       the targets and their parameters")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -38,31 +50,32 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The target, or a pair of targets
-    #[arg(long, value_name = "NAME")]
-    pub target: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "command", conflicts_with = "command")]
+    pub target: Option<String>,
     /// What executes it: `auto` and `cpu` are the host's cores
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = ["auto", "cpu", "cuda"])]
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = ["auto", "cpu", "cuda"], conflicts_with = "command")]
     pub backend: String,
-    /// Preset of profilers: `minimal` is the built-in tracer, `none` records results only
+    /// Preset of profilers: `minimal` is the built-in tracer (of a command: CUPTI and NVML where present), `none` records
+    /// results only, `timeline` is Nsight Systems, `roofline` Nsight Compute and then Systems, `deep` all of them
     #[arg(long, value_name = "NAME", default_value = "minimal", value_parser = ["none", "minimal", "timeline", "roofline", "deep"])]
     pub profile: String,
     /// Iterations a measured block
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
     pub iterations: u32,
     /// Iterations before the first measured block
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
     pub warmup: u32,
     /// Measured blocks a target; a claim about a pair needs at least 8
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "command")]
     pub blocks: u32,
     /// Seed of the workload's weights and inputs
-    #[arg(long, value_name = "N", default_value_t = 17)]
+    #[arg(long, value_name = "N", default_value_t = 17, conflicts_with = "command")]
     pub seed: u64,
     /// A parameter of the target (repeatable)
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     pub set: Vec<String>,
     /// The same in the spelling of the course material: NAME="--key value"
-    #[arg(long, value_name = "NAME=ARGS", hide = true)]
+    #[arg(long, value_name = "NAME=ARGS", hide = true, conflicts_with = "command")]
     pub target_extra_arg: Vec<String>,
     /// Accepted for the course material: a capture always traces
     #[arg(long, hide = true)]
@@ -70,6 +83,26 @@ pub(crate) struct Options {
     /// Fail when the recorder lost data
     #[arg(long)]
     pub strict: bool,
+    /// Time after which a pass over the command is ended: 90s, 5m, 1h
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "target")]
+    pub timeout: Option<Duration>,
+    /// Time that the command has to end once it is told to, before it is killed
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s", conflicts_with = "target")]
+    pub grace: Duration,
+    /// End with the command's own exit code instead of 3 when it fails
+    #[arg(long, conflicts_with = "target")]
+    pub forward_exit_code: bool,
+    /// A program with its arguments, to run instead of a target
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// What is to be captured, checked as far as it can be before anything is written or run.
+pub(crate) enum Prepared {
+    /// Built-in targets.
+    Targets(Box<Request<'static>>),
+    /// A command.
+    Command(Box<command::Prepared>),
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -85,14 +118,20 @@ pub(crate) struct Finished {
     /// The artifacts: one, or baseline and optimized.
     pub artifacts: Vec<Artifact>,
     data_loss: bool,
+    /// How the command failed, where it did.
+    failed: Option<command::Failed>,
 }
 
 impl Finished {
-    /// The exit code: 3 after a failed verification, 5 after data loss under `--strict`.
+    /// The exit code: 3 (or the command's own, if so asked) after a failed command or verification, 5 after data loss
+    /// under `--strict`.
     ///
     /// # Errors
     /// The same, as a message.
     pub(crate) fn outcome(&self, strict: bool) -> Outcome {
+        if let Some(failed) = &self.failed {
+            return failed.outcome();
+        }
         for artifact in &self.artifacts {
             let failed =
                 artifact.manifest.results.checks.iter().find(|check| check.max_relative_error > check.tolerance);
@@ -121,10 +160,13 @@ impl Finished {
 ///
 /// # Errors
 /// When a name or a value is not known or not possible.
-pub(crate) fn prepare(options: &Options, parent: &Path) -> Result<Request<'static>, Failure> {
+pub(crate) fn prepare(options: &Options, parent: &Path) -> Result<Prepared, Failure> {
+    let Some(target) = &options.target else {
+        return Ok(Prepared::Command(Box::new(command::prepare(options, parent)?)));
+    };
     check_backend(&options.backend)?;
     let request = Request {
-        targets: targets(&options.target)?,
+        targets: targets(target)?,
         seed: options.seed,
         parameters: parameters(options)?,
         iterations: options.iterations as usize,
@@ -137,20 +179,24 @@ pub(crate) fn prepare(options: &Options, parent: &Path) -> Result<Request<'stati
         stop: interrupt::listen(),
     };
     request.resolve()?;
-    Ok(request)
+    Ok(Prepared::Targets(Box::new(request)))
 }
 
 /// Captures, imports what was recorded, and adds the measured roofs.
 ///
 /// # Errors
 /// An unwritable folder before anything runs; afterwards what the capture says.
-pub(crate) fn capture(request: &Request<'static>) -> Result<Finished, Failure> {
+pub(crate) fn capture(prepared: &Prepared) -> Result<Finished, Failure> {
+    let request = match prepared {
+        Prepared::Targets(request) => request,
+        Prepared::Command(prepared) => return command::capture(prepared),
+    };
     artifacts::check_writable(&request.artifacts)?;
     let captured = {
         let bar = Bar::new("capture");
         proftool_capture::capture(request, &mut |step| bar.set(step.done, step.total, step.what))?
     };
-    let mut finished = Finished { artifacts: Vec::new(), data_loss: false };
+    let mut finished = Finished { artifacts: Vec::new(), data_loss: false, failed: None };
     let mut roofs = Roofs { machine: proftool_hardware::probe(), measured: None };
     for captured in captured {
         let partial = captured.draft.path().display().to_string();
@@ -184,10 +230,11 @@ fn targets(name: &str) -> Result<Vec<&'static Target>, Failure> {
 }
 
 fn profile(name: &str) -> Result<&'static Profile, Failure> {
-    profiles::find(name).ok_or_else(|| {
-        let known: Vec<&str> = profiles::PROFILES.iter().map(|profile| profile.name).collect();
+    profiles::find(name).filter(|profile| profile.built_in.is_some()).ok_or_else(|| {
+        let able = profiles::PROFILES.iter().filter(|profile| profile.built_in.is_some());
+        let known: Vec<&str> = able.map(|profile| profile.name).collect();
         Failure::usage(format!(
-            "--profile {name} needs profilers that this version cannot drive (hint: use {})",
+            "--profile {name} captures commands, not built-in targets (hint: use {}, or name a command after --)",
             known.join(" or ")
         ))
     })

@@ -241,6 +241,7 @@ fn describe(
         tables: report.tables,
         results: Results::default(),
         modelled: Vec::new(),
+        command: None,
     };
     Ok((manifest, lost))
 }

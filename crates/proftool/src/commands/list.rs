@@ -111,7 +111,7 @@ fn profilers() -> Vec<Row> {
     proftool_capture::profilers::PROFILERS
         .iter()
         .map(|profiler| {
-            let state = (profiler.available)().map_or_else(|fix| fix, |()| "works here".to_owned());
+            let state = (profiler.available)().map_or_else(|missing| missing.to_string(), |_| "works here".to_owned());
             [profiler.name.to_owned(), profiler.doc.to_owned(), state]
         })
         .collect()

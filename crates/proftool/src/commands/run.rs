@@ -9,13 +9,14 @@ use crate::commands::{capture, report};
 use crate::failure::{Failure, Outcome};
 use crate::{artifacts, interrupt, tty};
 
-/// Capture a target or a pair, analyse it, and write the report: the main job.
+/// Capture a target, a pair or any command, analyse it, and write the report: the main job.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool run --target pipeline_parallelism                  baseline, optimized and their comparison
   proftool run --target pipeline_parallelism --html
   proftool run --target pipeline_parallelism --set decode_steps=0 --set microbatches=8
-  proftool run --target optimized_pipeline_parallelism --set stages=2 --set schedule=interleaved")]
+  proftool run --target optimized_pipeline_parallelism --set stages=2 --set schedule=interleaved
+  proftool run --profile timeline -- python serve.py --model m     any command, under Nsight Systems")]
 pub(crate) struct Args {
     #[command(flatten)]
     options: capture::Options,
@@ -28,9 +29,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let rules = args.output.rules.read()?;
-    let request = capture::prepare(&args.options, &args.artifacts)?;
+    let prepared = capture::prepare(&args.options, &args.artifacts)?;
     artifacts::check_writable(&args.output.reports)?;
-    let finished = capture::capture(&request)?;
+    let finished = capture::capture(&prepared)?;
     interrupt::check(format!("the runs are whole (hint: `proftool report --artifacts {}`)", args.artifacts.display()))?;
     let rendered = report::render(&finished.artifacts, &args.output, rules.as_ref())?;
     tty::print(&headline(&finished.artifacts)?)?;

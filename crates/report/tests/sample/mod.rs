@@ -154,6 +154,7 @@ fn manifest(role: &str) -> Manifest {
             exit_code: 0,
         },
         modelled: vec!["KV link: 25 GB/s, 2 us latency (paced copies, no core used)".into()],
+        command: None,
     }
 }
 

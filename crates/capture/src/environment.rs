@@ -1,0 +1,177 @@
+//! The environment and the command line of a run as an artifact keeps them: without secrets.
+//!
+//! An artifact is mailed around, so a variable is left out when its name says that it is a secret, or its value looks
+//! like one. When in doubt it goes: a missing variable is a nuisance, a published key a disaster.
+
+mod value;
+
+use std::collections::BTreeMap;
+
+/// What stands in place of a secret in a command line.
+pub const REMOVED: &str = "<removed>";
+/// Bytes of a value that are kept: exported shell functions and lists of colours fill pages and tell nothing.
+const LONGEST: usize = 4096;
+
+/// The variables that may be kept, and the names of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Variables with their values.
+    pub variables: BTreeMap<String, String>,
+    /// Names of the variables that were left out, sorted.
+    pub removed: Vec<String>,
+}
+
+/// Splits variables into those that may be kept and those that may not.
+pub fn keep(variables: impl IntoIterator<Item = (String, String)>) -> Kept {
+    let mut kept = Kept::default();
+    for (name, value) in variables {
+        if is_secret(&name, &value) {
+            kept.removed.push(name);
+        } else {
+            let end = (0..=value.len().min(LONGEST)).rev().find(|end| value.is_char_boundary(*end)).unwrap_or_default();
+            kept.variables.insert(name, value[..end].to_owned());
+        }
+    }
+    kept.removed.sort();
+    kept
+}
+
+/// The environment of this process, split likewise.
+pub fn of_this_process() -> Kept {
+    keep(
+        std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
+    )
+}
+
+/// A command line with [`REMOVED`] in place of secrets: the values of `--api-key VALUE`, `--token=VALUE` and
+/// `TOKEN=VALUE`, and whatever looks like a secret by itself.
+pub fn command_line(words: &[String]) -> Vec<String> {
+    let mut kept = Vec::with_capacity(words.len());
+    let mut flag: Option<&String> = None;
+    for word in words {
+        if flag.take().is_some_and(|flag| !word.starts_with('-') && is_secret_flag(flag, word)) {
+            kept.push(REMOVED.to_owned());
+            continue;
+        }
+        match word.split_once('=') {
+            Some((name, value))
+                if is_name(name)
+                    && !value.is_empty()
+                    && (is_secret_flag(name, value) || value::is_secret(name, value)) =>
+            {
+                kept.push(format!("{name}={REMOVED}"));
+            }
+            _ if value::is_secret("", word) => kept.push(REMOVED.to_owned()),
+            _ => {
+                flag = Some(word).filter(|word| word.starts_with('-') && is_name(word));
+                kept.push(word.clone());
+            }
+        }
+    }
+    kept
+}
+
+/// As [`is_secret_name`] for a flag or an assignment: a session in a command line is that of a tool (`--session-new=a`).
+fn is_secret_flag(name: &str, value: &str) -> bool {
+    let rest: Vec<String> = words(name).into_iter().filter(|word| word != "SESSION").collect();
+    is_secret_name(&rest.join("_"), value)
+}
+
+/// Whether a word can be the name of a variable or of a flag.
+fn is_name(word: &str) -> bool {
+    let plain = word.trim_start_matches('-');
+    !plain.is_empty() && plain.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.'))
+}
+
+/// Whether a variable may not be kept.
+fn is_secret(name: &str, value: &str) -> bool {
+    !value.is_empty() && (is_secret_name(name, value) || value::is_secret(name, value))
+}
+
+/// Words of a name that say that the value is a secret.
+static WORDS: &[&str] = &[
+    "TOKEN",
+    "SECRET",
+    "SECRETS",
+    "PASSWORD",
+    "PASSWORDS",
+    "PASSWD",
+    "PASSPHRASE",
+    "PASS",
+    "KEY",
+    "KEYS",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "CREDS",
+    "AUTH",
+    "AUTHS",
+    "OAUTH",
+    "OAUTH2",
+    "AUTHORIZATION",
+    "XAUTHORITY",
+    "COOKIE",
+    "COOKIES",
+    "SESSION",
+    "SESSIONID",
+    "PAT",
+    "PRIVATE",
+    "BEARER",
+    "JWT",
+    "SIGNATURE",
+    "DSN",
+    "OTP",
+    "TOKENS",
+];
+/// Ends of words that say so, as in `GITHUBTOKEN` and `apikey`.
+static ENDS: &[&str] = &["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "CREDENTIALS", "COOKIE"];
+/// Words with such an end that are none.
+static INNOCENT: &[&str] = &["MONKEY", "TURKEY", "HOTKEY", "DONKEY", "HOCKEY", "JOCKEY", "WHISKEY"];
+/// Beginnings of names whose variables all go: credentials of services, and where a user came from.
+static BEGINNINGS: &[&str] = &["AWS_", "SSH_", "VAULT_", "GPG_"];
+/// Names, or their ends, that hold addresses with credentials.
+static ADDRESSES: &[&str] = &["DATABASE_URL", "CONNECTION_STRING", "CONN_STR", "NETRC", "PGPASSFILE"];
+
+fn is_secret_name(name: &str, value: &str) -> bool {
+    let words = words(name);
+    let whole = words.join("_");
+    if BEGINNINGS.iter().any(|begin| whole.starts_with(begin)) || ADDRESSES.iter().any(|end| whole.ends_with(end)) {
+        return true;
+    }
+    words.iter().any(|word| match word.as_str() {
+        // `MAX_TOKENS=4096` counts them, `CACHE_KEYS=true` does not hold one.
+        "TOKENS" | "KEYS" if is_setting(value) => false,
+        // `PWD` and `OLDPWD` are folders, `MYSQL_PWD` is none.
+        "PWD" => words.len() > 1,
+        word if INNOCENT.contains(&word) => false,
+        word => WORDS.contains(&word) || ENDS.iter().any(|end| word.ends_with(end)),
+    })
+}
+
+/// Whether a value is a number or a switch.
+fn is_setting(value: &str) -> bool {
+    value.parse::<f64>().is_ok()
+        || ["true", "false", "on", "off", "yes", "no"].iter().any(|word| word.eq_ignore_ascii_case(value))
+}
+
+/// The words of a name in capitals: `apiKey`, `api-key` and `API_KEY` are all `API`, `KEY`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower = false;
+    for letter in name.chars() {
+        let begins = lower && letter.is_ascii_uppercase();
+        lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        if begins || !letter.is_ascii_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| letter.is_ascii_alphanumeric()) {
+            word.push(letter.to_ascii_uppercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+#[path = "environment/tests.rs"]
+mod tests;

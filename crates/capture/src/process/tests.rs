@@ -1,0 +1,153 @@
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn spec(&self, script: &str) -> Spec {
+        Spec {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Vec::new(),
+            dir: Some(self.folder.path().to_owned()),
+            stdout: self.file("stdout.txt"),
+            stderr: self.file("stderr.txt"),
+            echo: false,
+            input: false,
+        }
+    }
+
+    fn run(&self, script: &str, timeout: Option<Duration>) -> Ended {
+        let limits = Limits { timeout, grace: Duration::from_millis(300) };
+        run(&self.spec(script), &limits, &AtomicBool::new(false)).expect("it starts")
+    }
+
+    /// The numbers that a script wrote, one a line.
+    fn pids(&self) -> Vec<i32> {
+        let text = std::fs::read_to_string(self.file("pids")).expect("the script wrote its numbers");
+        text.split_whitespace().map(|word| word.parse().expect("a number")).collect()
+    }
+
+    fn all_gone(&self) -> bool {
+        self.pids().into_iter().all(|pid| !alive(pid))
+    }
+}
+
+/// Whether a process runs: one that has ended may still wait to be reaped by a parent that never does.
+fn alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the file can be read")
+}
+
+#[test]
+fn a_command_ends_with_its_code_its_output_and_what_it_used() {
+    let place = Place::new();
+    let ended = place.run("echo out; echo err >&2; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; exit 7", None);
+    assert_eq!((ended.exit_code, ended.signal, ended.stopped, ended.shell_code()), (Some(7), None, None, 7));
+    assert_eq!((read(&place.file("stdout.txt")), read(&place.file("stderr.txt"))), ("out\n".into(), "err\n".into()));
+    assert!(ended.wall_ns > 0 && ended.user_ns + ended.system_ns > 0 && ended.max_rss_bytes > 100_000, "{ended:?}");
+    assert_eq!((ended.output_bytes, ended.left_behind), ([4, 4], 0));
+}
+
+#[test]
+fn a_crash_is_told_by_its_signal() {
+    let ended = Place::new().run("kill -SEGV $$", None);
+    assert_eq!((ended.exit_code, ended.signal, ended.shell_code()), (None, Some(libc::SIGSEGV), 139));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_an_error_that_names_it() {
+    let place = Place::new();
+    let spec = Spec { program: "proftool-no-such-program".into(), ..place.spec("") };
+    let limits = Limits { timeout: None, grace: Duration::ZERO };
+    let error = run(&spec, &limits, &AtomicBool::new(false)).expect_err("it is not there").to_string();
+    assert!(error.contains("proftool-no-such-program") && error.contains("hint: check its name"), "{error}");
+}
+
+#[test]
+fn megabytes_of_output_are_kept_whole_and_block_nobody() {
+    let place = Place::new();
+    let ended = place.run("head -c 20000000 /dev/zero; head -c 1000000 /dev/zero >&2", Some(Duration::from_mins(1)));
+    assert_eq!((ended.exit_code, ended.output_bytes), (Some(0), [20_000_000, 1_000_000]));
+    assert_eq!(std::fs::metadata(place.file("stdout.txt")).expect("kept").len(), 20_000_000);
+}
+
+#[test]
+fn a_command_that_opens_its_stderr_anew_loses_nothing_that_it_wrote_before() {
+    let place = Place::new();
+    place.run("echo one >&2; echo two > /dev/stderr", None);
+    assert_eq!(read(&place.file("stderr.txt")), "one\ntwo\n");
+}
+
+#[test]
+fn a_command_that_hangs_is_ended_with_its_children() {
+    let place = Place::new();
+    let script = "sleep 600 & echo $! $$ > pids; wait";
+    let ended = place.run(script, Some(Duration::from_millis(300)));
+    assert_eq!(ended.stopped, Some(Stopped::Timeout));
+    assert!(ended.wall_ns < 5_000_000_000 && place.all_gone(), "{ended:?}");
+}
+
+#[test]
+fn a_command_that_ignores_every_polite_signal_is_killed() {
+    let place = Place::new();
+    let script = "trap '' INT TERM HUP; echo $$ > pids; while true; do sleep 0.05; done";
+    let ended = place.run(script, Some(Duration::from_millis(300)));
+    assert_eq!((ended.signal, ended.stopped), (Some(libc::SIGKILL), Some(Stopped::Timeout)));
+    assert!(place.all_gone(), "{ended:?}");
+}
+
+#[test]
+fn a_child_that_is_left_behind_in_a_session_of_its_own_is_ended_and_counted() {
+    let place = Place::new();
+    let ended =
+        place.run("setsid sh -c 'echo $$ > pids; exec sleep 600' & while [ ! -s pids ]; do sleep 0.01; done", None);
+    assert_eq!((ended.exit_code, ended.left_behind), (Some(0), 1), "{ended:?}");
+    assert!(place.all_gone());
+}
+
+#[test]
+fn a_request_to_stop_reaches_the_command() {
+    let place = Place::new();
+    let spec = place.spec("trap 'echo stopping; exit 5' INT; echo ready; while true; do sleep 0.02; done");
+    let stop = AtomicBool::new(false);
+    let limits = Limits { timeout: None, grace: Duration::from_secs(20) };
+    let ended = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&spec, &limits, &stop));
+        while !std::fs::read_to_string(&spec.stdout).is_ok_and(|text| text.contains("ready")) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.store(true, Ordering::Relaxed);
+        running.join().expect("no panic").expect("it starts")
+    });
+    assert_eq!((ended.exit_code, ended.stopped), (Some(5), Some(Stopped::Interrupted)));
+    assert_eq!(read(&spec.stdout), "ready\nstopping\n");
+}
+
+#[test]
+fn output_that_does_not_fit_on_the_disk_does_not_stop_the_command() {
+    let place = Place::new();
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    std::os::unix::fs::symlink("/dev/full", place.file("stdout.txt")).expect("linked");
+    let ended = place.run("head -c 1000000 /dev/zero && exit 4", None);
+    assert_eq!((ended.exit_code, ended.output_bytes[0]), (Some(4), 1_000_000));
+    assert!(ended.output_lost.as_deref().is_some_and(|why| why.contains("space")), "{ended:?}");
+}
