@@ -103,6 +103,7 @@ static WORDS: &[&str] = &[
     "KEYS",
     "CREDENTIAL",
     "CREDENTIALS",
+    "CRED",
     "CREDS",
     "AUTH",
     "AUTHS",
@@ -127,6 +128,26 @@ static WORDS: &[&str] = &[
 static ENDS: &[&str] = &["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "CREDENTIAL", "CREDENTIALS", "COOKIE"];
 /// Words with such an end that are none.
 static INNOCENT: &[&str] = &["MONKEY", "TURKEY", "HOTKEY", "DONKEY", "HOCKEY", "JOCKEY", "WHISKEY"];
+/// Names that tell a machine or a person, which do not belong into an artifact.
+static PLACES: &[&str] = &[
+    "CONTAINER_NAME",
+    "HOST",
+    "HOSTNAME",
+    "LOGNAME",
+    "MAIL",
+    "MASTER_ADDR",
+    "SLURMD_NODENAME",
+    "SLURM_JOB_NODELIST",
+    "SLURM_JOB_USER",
+    "SLURM_LAUNCH_NODE_IPADDR",
+    "SLURM_NODELIST",
+    "SLURM_STEP_NODELIST",
+    "SLURM_SUBMIT_HOST",
+    "SLURM_TOPOLOGY_ADDR",
+    "SUDO_USER",
+    "USER",
+    "USERNAME",
+];
 /// Beginnings of names whose variables all go: credentials of services, and where a user came from.
 static BEGINNINGS: &[&str] = &["AWS_", "SSH_", "VAULT_", "GPG_"];
 /// Names, or their ends, that hold addresses with credentials.
@@ -135,6 +156,9 @@ static ADDRESSES: &[&str] = &["DATABASE_URL", "CONNECTION_STRING", "CONN_STR", "
 fn is_secret_name(name: &str, value: &str) -> bool {
     let words = words(name);
     let whole = words.join("_");
+    if PLACES.contains(&whole.as_str()) {
+        return true;
+    }
     if BEGINNINGS.iter().any(|begin| whole.starts_with(begin)) || ADDRESSES.iter().any(|end| whole.ends_with(end)) {
         return true;
     }

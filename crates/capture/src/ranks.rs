@@ -105,9 +105,24 @@ fn job(get: &dyn Fn(&str) -> Option<String>) -> String {
     }
     if let (Some(address), Some(port)) = (get("MASTER_ADDR"), get("MASTER_PORT")) {
         // The name of a machine does not belong into an artifact; its hash serves as well.
-        return format!("master-{:08x}", fnv1a(&format!("{address}:{port}")) & 0xffff_ffff);
+        let run = if is_one_node(get) { launcher_of_this_node() } else { String::new() };
+        return format!("master-{:08x}", fnv1a(&format!("{address}:{port}{run}")) & 0xffff_ffff);
     }
     format!("parent-{}", std::os::unix::process::parent_id())
+}
+
+/// Whether all ranks are on one node: then they have one parent.
+fn is_one_node(get: &dyn Fn(&str) -> Option<String>) -> bool {
+    get("LOCAL_WORLD_SIZE").is_some_and(|local| get("WORLD_SIZE") == Some(local))
+}
+
+/// The parent and when it began: address and port are the same for every run of a launcher with its defaults.
+fn launcher_of_this_node() -> String {
+    let parent = std::os::unix::process::parent_id();
+    // proc(5): the name, in parentheses, may hold anything; the start is the 22nd field, the 20th behind it.
+    let stat = std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap_or_default();
+    let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19)).unwrap_or_default();
+    format!(" {parent} {start}")
 }
 
 /// Bytes of a job's name in the name of its folder.

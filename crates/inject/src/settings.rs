@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Variables that launchers of several processes set, the first that is there counts: torchrun, Open MPI, MPICH and
-/// Intel MPI, PMIx, Slurm.
-const RANKS: [&str; 5] = ["RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"];
+/// Variables that tell the rank, the first that is there counts: the capture's own, then those of launchers: torchrun (with
+/// a world size, since other programs use so plain a name too), Open MPI, MPICH and Intel MPI, PMIx, Slurm.
+const RANKS: [&str; 6] = ["PROFTOOL_RANK", "RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"];
 
 /// How to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +32,14 @@ impl Settings {
         let number = |name: &str, default: u64, most: u64| {
             variable(name).and_then(|text| text.trim().parse().ok()).unwrap_or(default).clamp(1, most)
         };
+        let tells = |name: &str| name != "RANK" || variable("WORLD_SIZE").is_some();
         Self {
             folder: variable("PROFTOOL_RAW_DIR").filter(|text| !text.is_empty()).map_or_else(|| ".".into(), Into::into),
-            rank: RANKS.iter().find_map(|name| variable(name)?.trim().parse().ok()).unwrap_or(0),
+            rank: RANKS
+                .iter()
+                .filter(|name| tells(name))
+                .find_map(|name| variable(name)?.trim().parse().ok())
+                .unwrap_or(0),
             // 4 MiB hold some 20,000 kernels.
             buffer_bytes: number("PROFTOOL_CUPTI_BUFFER_KIB", 4096, 1 << 20) as usize * 1024,
             buffers: number("PROFTOOL_CUPTI_BUFFERS", 256, 1 << 16) as usize,
@@ -62,9 +67,10 @@ mod tests {
     #[test]
     fn every_launcher_tells_the_rank() {
         for name in RANKS {
-            assert_eq!(of(&[(name, "7")]).rank, 7, "{name}");
+            assert_eq!(of(&[(name, "7"), ("WORLD_SIZE", "8")]).rank, 7, "{name}");
         }
-        assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3")]).rank, 3);
+        assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3"), ("WORLD_SIZE", "4")]).rank, 3);
+        assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3")]).rank, 1);
     }
 
     #[test]

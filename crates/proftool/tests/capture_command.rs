@@ -150,7 +150,7 @@ fn a_crash_is_told_by_its_signal() {
 #[test]
 fn a_command_that_hangs_is_ended_with_its_children_and_what_there_is_is_kept() {
     let place = Place::new();
-    let options = ["--profile", "none", "--timeout", "500ms", "--grace", "300ms"];
+    let options = ["--profile", "none", "--timeout", "3s", "--grace", "300ms"];
     let ran = place.capture(&options, "echo started; sleep 600 & echo $! $$ > pids; trap '' INT; wait; sleep 600");
     assert_eq!(ran.status.code(), Some(3), "{}", err(&ran));
     assert!(err(&ran).contains("did not end within 0.5 s"), "{}", err(&ran));
@@ -212,7 +212,7 @@ fn a_killed_proftool_takes_the_command_with_it() {
 }
 
 #[test]
-fn secrets_are_in_no_file_of_the_artifact() {
+fn secrets_are_not_in_the_manifest() {
     let place = Place::new();
     let arguments = ["capture", "--profile", "none", "--", "sh", "-c", "true", "--api-key", "hunter2-argument"];
     let mut command = place.command(&arguments);

@@ -66,9 +66,11 @@ fn environment(found: &Found, launch: &Launch<'_>) -> Result<Variables, Missing>
     let mut variables = vec![
         (OsString::from("CUDA_INJECTION64_PATH"), library.into_os_string()),
         (OsString::from("PROFTOOL_RAW_DIR"), launch.folder.as_os_str().to_owned()),
+        (OsString::from("PROFTOOL_RANK"), launch.rank.to_string().into()),
     ];
-    // Without this NVTX hands its ranges to nobody.
-    if let Some(cupti) = proftool_inject::find() {
+    // Without this NVTX hands its ranges to nobody; a tool that the user named keeps them.
+    let named = std::env::var_os("NVTX_INJECTION64_PATH").is_some();
+    if let Some(cupti) = proftool_inject::find().filter(|_| !named) {
         variables.push((OsString::from("NVTX_INJECTION64_PATH"), cupti.into_os_string()));
     }
     Ok(variables)

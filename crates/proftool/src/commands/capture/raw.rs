@@ -33,7 +33,9 @@ pub(super) fn import(captured: Captured) -> Result<(Artifact, bool), Failure> {
         let (files, problems) = read(&draft.path().join("raw").join(&pass.name), &pass);
         notes.extend(problems.into_iter().map(|note| (pass.name.clone(), note)));
         lost |= files.iter().any(|file| file.imported.lost);
-        used = files.iter().map(|file| file.imported.devices.len()).fold(used, usize::max);
+        // A sampler names every GPU of the machine, whoever used it.
+        let worked = files.iter().filter(|file| !file.is_samples_only());
+        used = worked.map(|file| file.imported.devices.len()).fold(used, usize::max);
         passes.extend(join(pass, files, rank, &mut all)?);
     }
     manifest.passes = passes;
