@@ -226,6 +226,7 @@ fn spec(started: &crew::Started, folder: &Path, input: bool) -> Spec {
         program: words.next().unwrap_or_default(),
         args: words.collect(),
         env,
+        unset: Vec::new(),
         dir: None,
         stdout: folder.join("stdout.txt"),
         stderr: folder.join("stderr.txt"),

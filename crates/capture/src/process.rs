@@ -4,6 +4,7 @@
 //! The command's stdout and stderr are pipes that are copied to files as fast as they fill, so that the command never
 //! waits for whoever reads proftool's stderr; what is shown there is read back from the files.
 
+pub mod ask;
 mod family;
 mod output;
 pub mod signals;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use family::Family;
 pub use family::adopt_orphans;
+use proftool_tracer::clock::{monotonic_ns, unix_ns};
 
 /// How often a run is looked at: signals to forward, limits.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,6 +38,8 @@ pub struct Spec {
     pub args: Vec<OsString>,
     /// Environment variables beside proftool's own.
     pub env: Vec<(OsString, OsString)>,
+    /// Those of proftool's own that it does not get.
+    pub unset: Vec<OsString>,
     /// Its working directory; null is proftool's.
     pub dir: Option<PathBuf>,
     /// The file that keeps its stdout.
@@ -72,8 +76,9 @@ pub struct Ended {
     pub user_ns: i64,
     /// CPU time in the kernel, likewise.
     pub system_ns: i64,
-    /// Largest resident memory of any one of these processes.
-    pub max_rss_bytes: i64,
+    /// Largest resident memory of any one of these processes; null where it is no larger than proftool's own, which the
+    /// kernel counts for a process that it started, too.
+    pub max_rss_bytes: Option<i64>,
     /// When it was started, on the wall clock.
     pub start_unix_ns: i64,
     /// The same on the monotonic clock.
@@ -191,8 +196,7 @@ pub fn run(spec: &Spec, limits: &Limits, stop: &AtomicBool) -> Result<Ended, Err
         wall_ns: nanoseconds(wall),
         user_ns: time_ns(usage.ru_utime),
         system_ns: time_ns(usage.ru_stime),
-        // Linux gives KiB.
-        max_rss_bytes: usage.ru_maxrss.saturating_mul(1024),
+        max_rss_bytes: (usage.ru_maxrss > own_max_rss()).then(|| usage.ru_maxrss.saturating_mul(1024)),
         start_unix_ns: clocks.0,
         start_monotonic_ns: clocks.1,
         left_behind,
@@ -204,6 +208,9 @@ pub fn run(spec: &Spec, limits: &Limits, stop: &AtomicBool) -> Result<Ended, Err
 fn command(spec: &Spec, family: &Family) -> Command {
     let mut command = Command::new(&spec.program);
     command.args(&spec.args).envs(spec.env.iter().map(|(name, value)| (name, value)));
+    spec.unset.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command.env(family::MARK, family.mark());
     if let Some(dir) = &spec.dir {
         command.current_dir(dir);
@@ -313,29 +320,22 @@ fn reap(pid: libc::pid_t) -> (ExitStatus, libc::rusage) {
     }
 }
 
+/// The largest resident memory of this process until now, in KiB as Linux gives it.
+fn own_max_rss() -> i64 {
+    // SAFETY: zeroed is a valid rusage, which the call fills.
+    unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage.ru_maxrss
+    }
+}
+
 fn time_ns(time: libc::timeval) -> i64 {
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_usec.saturating_mul(1000))
 }
 
 fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// Now on the wall clock.
-pub(crate) fn unix_ns() -> i64 {
-    clock_ns(libc::CLOCK_REALTIME)
-}
-
-/// Now on the monotonic clock.
-pub(crate) fn monotonic_ns() -> i64 {
-    clock_ns(libc::CLOCK_MONOTONIC)
-}
-
-fn clock_ns(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure outlives the call; both clocks exist on every Linux.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
 }
 
 #[cfg(test)]

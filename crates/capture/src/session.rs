@@ -8,6 +8,8 @@ use proftool_trace::manifest::{self, Manifest, Pass, Results};
 use proftool_trace::{Draft, artifact};
 use proftool_workloads::{self as workloads, Block, Role, Session, Settings, Target};
 
+use proftool_tracer::clock::unix_ns;
+
 use crate::profilers::host;
 use crate::profiles::Profile;
 
@@ -379,12 +381,6 @@ fn results(blocks: &[Block], checks: Vec<manifest::Check>, verified: bool) -> Re
         checks,
         exit_code: if verified { 0 } else { 3 },
     }
-}
-
-fn unix_ns() -> i64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

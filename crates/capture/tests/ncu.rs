@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use proftool_capture::process::ask::Answer;
 use proftool_capture::profilers::ncu::catalog::{self, Catalog};
 use proftool_capture::profilers::ncu::command::{self, Files};
 use proftool_capture::profilers::ncu::knows::Knows;
@@ -200,7 +201,7 @@ fn a_chip_that_ncu_does_not_know_and_a_machine_without_a_driver_are_told() {
 }
 
 /// Runs a command line as the capture does.
-fn run(words: &[OsString]) -> tool::Said {
+fn run(words: &[OsString]) -> Answer {
     tool::ask(Path::new(&words[0]), &words[1..], std::time::Duration::from_mins(1)).unwrap()
 }
 
@@ -228,7 +229,7 @@ fn ncu_takes_every_option_that_is_composed_and_the_target_its_own_output() {
         let words = command::profile(&program, &knows, &options, &set.metrics(), &files, &target).unwrap();
         let said = run(&words);
         // With ranges ncu warns before its log begins.
-        assert!(said.stdout.ends_with("data\n") && said.status.code() == Some(3), "{}", said.text());
+        assert!(said.out.ends_with("data\n") && said.code == Some(3), "{}", said.text());
         let notes = export::finish(&program, &files, Path::new("stderr.txt"));
         assert_eq!(notes.iter().map(|note| note.code).collect::<Vec<_>>(), ["no_kernels"], "{notes:?}");
     }

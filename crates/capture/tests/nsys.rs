@@ -82,6 +82,7 @@ fn profile_marked(found: &Found, target: &[&str], timeout: u64, mark: &str) -> R
         program: words[0].clone(),
         args: words[1..].to_vec(),
         env: vec![(MARK.into(), mark.into())],
+        unset: Vec::new(),
         dir: None,
         stdout: folder.path().join("stdout.txt"),
         stderr: folder.path().join("stderr.txt"),

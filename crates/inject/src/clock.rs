@@ -1,23 +1,8 @@
-//! The clocks: CUPTI's, the session's, and pairs of both.
+//! CUPTI's clock beside the session's.
+
+use proftool_tracer::clock::monotonic_ns;
 
 use crate::cupti::Cupti;
-
-/// Nanoseconds of `CLOCK_MONOTONIC`.
-pub(crate) fn monotonic_ns() -> i64 {
-    read(libc::CLOCK_MONOTONIC)
-}
-
-/// Nanoseconds since 1970-01-01 UTC.
-pub(crate) fn unix_ns() -> i64 {
-    read(libc::CLOCK_REALTIME)
-}
-
-fn read(clock: libc::clockid_t) -> i64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec that the call fills. Both clocks exist on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
-}
 
 /// One moment on CUPTI's clock and on `CLOCK_MONOTONIC`: of five readings the one whose monotonic times, before and after,
 /// lie closest together. `None` when CUPTI gives no time.

@@ -116,7 +116,7 @@ fn a_command_gives_an_artifact_with_its_output_and_what_it_used() {
     assert_eq!((&manifest["target"]["name"], &manifest["results"]["exit_code"]), (&"sh".into(), &0.into()));
     let launch = &manifest["command"]["launches"][0];
     assert_eq!((&launch["pass"], &launch["exit_code"], &launch["signal"]), (&"none".into(), &0.into(), &Value::Null));
-    assert!(launch["wall_ns"].as_i64() > Some(0) && launch["max_rss_bytes"].as_i64() > Some(0), "{launch}");
+    assert!(launch["wall_ns"].as_i64() > Some(0), "{launch}");
     assert_eq!(
         (place.raw("none", "stdout.txt"), place.raw("none", "stderr.txt")),
         ("data\n".into(), "progress\n".into())

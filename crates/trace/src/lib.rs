@@ -12,6 +12,7 @@ pub mod manifest;
 #[cfg(feature = "polars")]
 pub mod rows;
 pub mod sampled;
+mod severity;
 #[cfg(feature = "polars")]
 pub mod sink;
 pub mod table;
@@ -21,4 +22,5 @@ pub mod tables;
 
 pub use artifact::{Artifact, Draft, Error};
 pub use manifest::Manifest;
+pub use severity::Severity;
 pub use table::{Column, DataType, Table};

@@ -149,8 +149,10 @@ pub struct Launched {
     pub user_ns: i64,
     /// CPU time in the kernel, likewise.
     pub system_ns: i64,
-    /// Largest resident memory of any one of these processes.
-    pub max_rss_bytes: i64,
+    /// Largest resident memory of any one of these processes; null where it is no larger than proftool's own, which the
+    /// kernel counts too.
+    #[serde(default)]
+    pub max_rss_bytes: Option<i64>,
     /// Processes that outlived it and were ended.
     pub left_behind: u64,
 }

@@ -62,8 +62,80 @@ pub const MEMORY_CLOCK: Sampled = Sampled {
 pub const TEMPERATURE: Sampled =
     Sampled { name: "nvml.temperature_c", unit: "C", doc: "Temperature of the chip (nvmlDeviceGetTemperature)." };
 
+/// Share of the time in which a kernel ran.
+pub const GPU_UTILIZATION: Sampled = Sampled {
+    name: "nvml.gpu_utilization_ratio",
+    unit: "ratio",
+    doc: "Share of the last 1/6 s to 1 s in which a kernel ran (nvmlDeviceGetUtilizationRates).",
+};
+
+/// Share of the time in which device memory was accessed.
+pub const MEMORY_UTILIZATION: Sampled = Sampled {
+    name: "nvml.memory_utilization_ratio",
+    unit: "ratio",
+    doc: "Share of that time in which device memory was read or written (nvmlDeviceGetUtilizationRates).",
+};
+
+/// Device memory in use.
+pub const MEMORY_USED: Sampled = Sampled {
+    name: "nvml.memory_used_bytes",
+    unit: "bytes",
+    doc: "Device memory in use, without what the driver reserves (nvmlDeviceGetMemoryInfo_v2).",
+};
+
+/// Size of the device memory.
+pub const MEMORY_TOTAL: Sampled = Sampled {
+    name: "nvml.memory_total_bytes",
+    unit: "bytes",
+    doc: "Size of the device memory (nvmlDeviceGetMemoryInfo_v2).",
+};
+
+/// What the device sends over PCIe.
+pub const PCIE_SENT: Sampled = Sampled {
+    name: "nvml.pcie_sent_bytes_per_s",
+    unit: "bytes/s",
+    doc: "What the device sent over PCIe in the last 20 ms (nvmlDeviceGetPcieThroughput, in KB/s).",
+};
+
+/// What the device receives over PCIe.
+pub const PCIE_RECEIVED: Sampled = Sampled {
+    name: "nvml.pcie_received_bytes_per_s",
+    unit: "bytes/s",
+    doc: "What the device received over PCIe in the last 20 ms (nvmlDeviceGetPcieThroughput, in KB/s).",
+};
+
+/// Counter of what the device sent over NVLink.
+pub const NVLINK_SENT: Sampled = Sampled {
+    name: "nvml.nvlink_sent_bytes",
+    unit: "bytes",
+    doc: "Payload sent over all NVLinks since the driver was loaded (field NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX).",
+};
+
+/// Counter of what the device received over NVLink.
+pub const NVLINK_RECEIVED: Sampled = Sampled {
+    name: "nvml.nvlink_received_bytes",
+    unit: "bytes",
+    doc: "Payload received over all NVLinks since the driver was loaded (field ..NVLINK_THROUGHPUT_DATA_RX).",
+};
+
 /// Every metric but the reasons for a low clock, which are [`REASONS`].
-pub const ALL: &[Sampled] = &[POWER, POWER_INSTANT, POWER_LIMIT, ENERGY, SM_CLOCK, MEMORY_CLOCK, TEMPERATURE];
+pub const ALL: &[Sampled] = &[
+    POWER,
+    POWER_INSTANT,
+    POWER_LIMIT,
+    ENERGY,
+    SM_CLOCK,
+    MEMORY_CLOCK,
+    TEMPERATURE,
+    GPU_UTILIZATION,
+    MEMORY_UTILIZATION,
+    MEMORY_USED,
+    MEMORY_TOTAL,
+    PCIE_SENT,
+    PCIE_RECEIVED,
+    NVLINK_SENT,
+    NVLINK_RECEIVED,
+];
 
 /// What the name of a reason's metric begins with: `nvml.throttle.sw_power_cap`, 1 while it holds and else 0.
 pub const THROTTLE: &str = "nvml.throttle.";

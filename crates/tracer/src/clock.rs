@@ -1,13 +1,13 @@
-//! The clock of a session.
+//! The clocks that times are written on.
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which every thread of the machine shares.
 #[inline]
-pub(crate) fn monotonic_ns() -> i64 {
+pub fn monotonic_ns() -> i64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
 /// Nanoseconds since 1970-01-01 UTC.
-pub(crate) fn unix_ns() -> i64 {
+pub fn unix_ns() -> i64 {
     read(libc::CLOCK_REALTIME)
 }
 
@@ -16,5 +16,5 @@ fn read(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec that the call fills. Both clocks exist on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
+    time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
 }

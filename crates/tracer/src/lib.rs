@@ -24,7 +24,7 @@
 //! ```
 
 mod buffer;
-mod clock;
+pub mod clock;
 mod file;
 mod head;
 pub mod nvtx;

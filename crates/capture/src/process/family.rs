@@ -8,6 +8,8 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use proftool_tracer::clock::unix_ns;
+
 /// Environment variable that marks the processes of a run.
 pub(super) const MARK: &str = "PROFTOOL_RUN";
 /// How often it is looked whether the rest has ended.
@@ -37,7 +39,7 @@ impl Family {
     /// The family of a command that is yet to be started.
     pub(super) fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let mark = format!("{}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed), super::unix_ns());
+        let mark = format!("{}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed), unix_ns());
         let before =
             if ADOPTS.load(Ordering::Relaxed) { children_of(own_pid(), &processes()) } else { BTreeSet::new() };
         Self { mark, root: 0, before }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use proftool_trace::Severity;
+
 pub mod cupti;
 pub mod host;
 pub mod ncu;
@@ -109,28 +111,6 @@ pub struct Note {
     pub code: &'static str,
     /// What happened and what mends it, one sentence.
     pub detail: String,
-}
-
-/// How bad a [`Note`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Something was not recorded.
-    DataLoss,
-    /// Something failed.
-    Error,
-}
-
-impl Severity {
-    /// As the table `issues` names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::DataLoss => "data_loss",
-            Self::Error => "error",
-        }
-    }
 }
 
 /// Every profiler that this version can drive.

@@ -16,7 +16,6 @@
 //! original `TMPDIR` back.
 
 pub mod after;
-pub mod ask;
 pub mod command;
 pub mod explain;
 pub mod find;
@@ -33,6 +32,8 @@ pub use command::{database, report};
 pub use known::Known;
 pub use options::Options;
 pub use version::Version;
+
+use crate::process::ask::ask;
 
 use super::{Found, Kind, Launch, Missing, Profiler, Wrap};
 
@@ -80,7 +81,7 @@ fn program(found: &Found) -> &Path {
 
 /// What this nsys takes: as it says itself, else by its version, else what the oldest takes.
 fn known(nsys: &Path, version: &str) -> Known {
-    let help = ask::ask(&[nsys.as_os_str(), OsStr::new("profile"), OsStr::new("--help")], PATIENCE);
+    let help = ask(&[nsys.as_os_str(), OsStr::new("profile"), OsStr::new("--help")], &[], PATIENCE);
     let told = help.ok().and_then(|answer| Known::from_help(&answer.out));
     told.unwrap_or_else(|| Known::from_version(version.parse().unwrap_or(version::OLDEST)))
 }

@@ -5,7 +5,6 @@
 //! device nor a slow reading holds up another. A reading that does not return when the sampler is stopped is left to
 //! itself: its thread writes nothing any more, and the summary says `detached`.
 
-mod clock;
 mod file;
 mod lane;
 mod library;
@@ -16,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use proftool_tracer::clock::{monotonic_ns, unix_ns};
 
 use self::file::{End, Head, Line, VERSION, Writer};
 use self::lane::{Event, Shared, Stop};
@@ -152,8 +153,8 @@ impl Sampler {
             }
         }
         let lanes: Vec<Lane> = self.lanes.iter().map(|lane| lane.summary(self.shared.period)).collect();
-        let (monotonic_ns, unix_ns) = (clock::monotonic_ns(), clock::unix_ns());
-        self.shared.writer.put(&Line::End(&End { monotonic_ns, unix_ns, lanes: lanes.clone() }));
+        let end = End { monotonic_ns: monotonic_ns(), unix_ns: unix_ns(), lanes: lanes.clone() };
+        self.shared.writer.put(&Line::End(&end));
         let path = self.shared.writer.path().to_owned();
         match self.shared.writer.close() {
             Ok(()) => Ok(Summary { path, lanes }),
@@ -183,8 +184,8 @@ fn head(nvml: &nvml_wrapper::Nvml, folder: &Path, options: &Options, period: Dur
         pass: options.pass.clone().or_else(named).unwrap_or_else(|| PROFILER.name.to_owned()),
         rank: options.rank,
         clock: "CLOCK_MONOTONIC",
-        start_monotonic_ns: clock::monotonic_ns(),
-        start_unix_ns: clock::unix_ns(),
+        start_monotonic_ns: monotonic_ns(),
+        start_unix_ns: unix_ns(),
         period_ns: period.as_nanos() as i64,
         driver_version: nvml.sys_driver_version().ok(),
         nvml_version: nvml.sys_nvml_version().ok(),

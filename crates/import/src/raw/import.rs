@@ -5,6 +5,7 @@ mod device;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use proftool_trace::Severity;
 use proftool_trace::rows::{Activity, Call, Issue, Range, RequestEvent, Row, Sample};
 use proftool_trace::sink::Sink;
 
@@ -19,28 +20,6 @@ pub(crate) const FARTHEST_NS: i64 = 1 << 61;
 pub(crate) const LONGEST_NS: i64 = 1 << 53;
 /// One bad row in so many is dropped and counted; more of them mean that the file is not what it seems.
 const ROWS_PER_BAD_ROW: u64 = 100;
-
-/// How bad a problem with the data is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Worth knowing; no number is wrong for it.
-    Info,
-    /// Something that happened is missing from the tables.
-    DataLoss,
-    /// Numbers may be wrong.
-    Error,
-}
-
-impl Severity {
-    /// The name in the table `issues`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::DataLoss => "data_loss",
-            Self::Error => "error",
-        }
-    }
-}
 
 struct Problem {
     code: &'static str,

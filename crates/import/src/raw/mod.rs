@@ -8,7 +8,8 @@ mod source;
 pub(crate) mod tool;
 
 pub use head::{HEAD_BYTES, Head};
+pub use import::Import;
 pub(crate) use import::{FARTHEST_NS, LONGEST_NS};
-pub use import::{Import, Severity};
 pub use packed::{BOMB_BYTES, BOMB_RATIO};
+pub use proftool_trace::Severity;
 pub use source::{Progress, Source};

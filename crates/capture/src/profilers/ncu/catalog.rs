@@ -138,7 +138,7 @@ pub fn query_suffixes(program: &Path, chip: Option<&str>, bases: &[&str]) -> Res
 fn list(program: &Path, arguments: &[&str], chip: Option<&str>) -> Result<Catalog, Missing> {
     let chips = chip.map(|chip| ["--chips", chip]);
     let said = tool::ask(program, arguments.iter().chain(chips.iter().flatten()), LIMIT)?;
-    Catalog::common(Catalog::parse(&said.stdout)).ok_or_else(|| {
+    Catalog::common(Catalog::parse(&said.out)).ok_or_else(|| {
         let text = said.text();
         match explain::explain(&text) {
             Some(told) => Missing { reason: format!("ncu lists no metrics: {}", told.reason), fix: told.fix },

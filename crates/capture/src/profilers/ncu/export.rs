@@ -24,7 +24,7 @@ pub fn print_page(program: &Path, report: &Path, page: &Path) -> Result<(), Miss
     arguments.extend(["--log-file".into(), page.as_os_str().to_owned()]);
     let said = tool::ask(program, arguments, LIMIT)?;
     let text = tail(page) + &said.text();
-    if said.status.success() && text.lines().any(|line| line.starts_with("\"ID\"")) {
+    if said.code == Some(0) && text.lines().any(|line| line.starts_with("\"ID\"")) {
         return Ok(());
     }
     // It holds a message and no page. Where there is none nothing is to be removed.

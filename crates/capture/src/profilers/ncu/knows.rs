@@ -21,7 +21,7 @@ impl Knows {
     /// When it cannot be run or prints no help.
     pub fn ask(program: &Path) -> Result<Self, Missing> {
         let said = tool::ask(program, ["--help"], LIMIT)?;
-        let knows = Self::parse(&said.stdout);
+        let knows = Self::parse(&said.out);
         if knows.has("--metrics") {
             return Ok(knows);
         }

@@ -5,9 +5,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ask::{Answer, ask};
 use super::explain::explain;
 use super::{command, find, private, program};
+use crate::process::ask::{Answer, ask};
 use crate::profilers::{Found, Launch, Missing, Note, Severity};
 
 /// Time for an export or an import: reports of some GB take minutes.
@@ -57,7 +57,7 @@ pub fn export(nsys: &Path, report: &Path, database: &Path) -> Result<(), Vec<Not
         let reason = format!("{} was not exported to SQLite: {reason}", report.display());
         vec![note(Severity::Error, "no_export", reason, "run `nsys export --type sqlite` on it by hand".to_owned())]
     };
-    let answer = ask(&words, EXPORT).map_err(failed)?;
+    let answer = ask(&words, &[], EXPORT).map_err(failed)?;
     if answer.code == Some(0) && fs::metadata(database).is_ok_and(|file| file.len() > 0) {
         return Ok(());
     }
@@ -95,7 +95,7 @@ fn import(found: &Found, stream: &Path, report: &Path) -> Vec<Note> {
     };
     let line = command::import(&importer, stream, report);
     let words: Vec<_> = line.iter().map(std::ffi::OsString::as_os_str).collect();
-    match ask(&words, EXPORT) {
+    match ask(&words, &[], EXPORT) {
         Ok(answer) if answer.code == Some(0) && report.is_file() => Vec::new(),
         Ok(answer) => {
             let known = explain(&both(&answer));

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ask::ask;
 use super::version::{OLDEST, Version};
+use crate::process::ask::ask;
 use crate::profilers::{Found, Missing};
 
 /// Time that `nsys --version` gets; the first start from a cold disk reads some 40 MB.
@@ -86,7 +86,7 @@ fn expand(root: &Path, pattern: &str) -> Vec<PathBuf> {
 }
 
 fn version_of(program: &Path) -> Result<(Version, String), String> {
-    let answer = ask(&[program.as_os_str(), "--version".as_ref()], PATIENCE)?;
+    let answer = ask(&[program.as_os_str(), "--version".as_ref()], &[], PATIENCE)?;
     let words = || answer.out.split_whitespace();
     words().find_map(|word| Some((word.parse().ok()?, word.split('-').next()?.to_owned()))).ok_or_else(|| {
         answer.last_line().map_or_else(

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 
-use super::clock::monotonic_ns;
 use super::file::{self, Line, Note, Sample, Values, Writer};
 use super::readings::{Reading, Trouble};
+use proftool_tracer::clock::monotonic_ns;
 
 /// What the threads share. Each holds it alive: a library whose call never returns is never shut down.
 pub(super) struct Shared {

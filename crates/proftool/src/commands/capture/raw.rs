@@ -2,6 +2,7 @@
 //!
 //! A file that cannot be read, or none at all, is a row of `issues`: the command has run, and what it did is kept.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,7 +114,11 @@ fn read(folder: &Path, pass: &Pass) -> (Vec<File>, Vec<Note>) {
 fn join(pass: Pass, files: Vec<File>, rank: i64, all: &mut Tables) -> Result<Vec<Pass>, Failure> {
     let mut passes: Vec<Pass> = Vec::new();
     let mut sampled = false;
-    for file in files {
+    let known: HashMap<String, i64> = files.iter().filter(|file| !file.is_samples_only()).flat_map(uuids).collect();
+    for mut file in files {
+        if file.is_samples_only() && !known.is_empty() {
+            renumber(&mut file, &known)?;
+        }
         let start = start_of(&file.imported, rank);
         let moved = passes.first().and_then(|first| {
             let fits = file.is_samples_only() && !sampled;
@@ -149,6 +154,33 @@ fn start_of(imported: &Imported, rank: i64) -> RankStart {
         start_unix_ns: imported.session.start_unix_ns,
         start_monotonic_ns: imported.session.start_monotonic_ns,
     }
+}
+
+/// The devices that a file names by UUID.
+fn uuids(file: &File) -> Vec<(String, i64)> {
+    let devices = file.tables.get(&tables::DEVICES);
+    let columns = frame::texts(devices, "uuid").and_then(|uuids| Ok((uuids, frame::ints(devices, "device")?)));
+    let (uuids, numbers) = columns.unwrap_or_default();
+    uuids.into_iter().zip(numbers).filter_map(|(uuid, number)| Some((uuid?, number?))).collect()
+}
+
+/// Gives the sampled devices the numbers that the pass's other file knows them by: a sampler counts the GPUs of the machine,
+/// a program those that it sees (`CUDA_VISIBLE_DEVICES`). The others keep apart, beyond all of these.
+fn renumber(file: &mut File, known: &HashMap<String, i64>) -> Result<(), Failure> {
+    let own = uuids(file);
+    let beyond = known.values().copied().max().unwrap_or(-1) + 1;
+    let number = |(at, (uuid, device)): (usize, &(String, i64))| {
+        (*device, known.get(uuid).copied().unwrap_or(beyond + at as i64))
+    };
+    let numbers: HashMap<i64, i64> = own.iter().enumerate().map(number).collect();
+    for table in [&tables::DEVICES, &tables::SAMPLES] {
+        let mut rows: DataFrame = file.tables.get(table).clone();
+        let devices = frame::ints(&rows, "device")?.into_iter();
+        let devices = devices.map(|device| device.map(|device| numbers.get(&device).copied().unwrap_or(device)));
+        rows.with_column(int_column("device", devices)).map_err(|error| Failure::new(Kind::Bug, error))?;
+        file.tables.set(table, rows)?;
+    }
+    Ok(())
 }
 
 /// What to add to a file's times so that they count from the start of the pass; none where the clocks share nothing.
@@ -289,6 +321,35 @@ mod tests {
         assert_eq!(frame::ints(rows, "start_ns").expect("ints"), [Some(507)]);
         assert_eq!(frame::ints(rows, "rank").expect("ints"), [Some(3)]);
         assert_eq!(frame::texts(rows, "pass").expect("texts"), [Some("nsys".to_owned())]);
+    }
+
+    #[test]
+    fn sampled_devices_get_the_numbers_of_the_program_by_uuid_and_the_others_keep_apart() {
+        let devices = |uuids: &[Option<&'static str>]| {
+            let numbers = (0..uuids.len() as i64).map(Some);
+            vec![
+                text_column("pass", uuids.iter().map(|_| Some("test"))),
+                int_column("rank", uuids.iter().map(|_| Some(0))),
+                int_column("device", numbers),
+                text_column("kind", uuids.iter().map(|_| Some("cuda"))),
+                text_column("name", uuids.iter().map(|_| Some("gpu"))),
+                text_column("uuid", uuids.to_vec()),
+            ]
+        };
+        // The program saw the machine's last two GPUs, in the other order; the sampler sees all three.
+        let known =
+            uuids(&file("a", &tables::DEVICES, devices(&[Some("GPU-c"), Some("GPU-b")]), 0)).into_iter().collect();
+        let sampler = [Some("GPU-a"), Some("GPU-b"), Some("GPU-c")];
+        let mut sampled = file("nvml.jsonl", &tables::DEVICES, devices(&sampler), 0);
+        let rows = about(["device", "def", "start_ns", "end_ns"].map(|name| int_column(name, [Some(2)])).into());
+        sampled
+            .tables
+            .append(&tables::SAMPLES, &frame::build(&tables::SAMPLES, rows).expect("a table"))
+            .expect("appended");
+        renumber(&mut sampled, &known).expect("renumbered");
+        let numbers = |table| frame::ints(sampled.tables.get(table), "device").expect("ints");
+        assert_eq!(numbers(&tables::DEVICES), [Some(2), Some(1), Some(0)]);
+        assert_eq!(numbers(&tables::SAMPLES), [Some(0)]);
     }
 
     #[test]
