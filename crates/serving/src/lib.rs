@@ -1,0 +1,25 @@
+//! Router policies for LLM serving, and a simulator that shows what they do to users and devices.
+//!
+//! - [`Workload`] is what arrives: requests with prompt and output lengths and the hash blocks of their prompts.
+//! - [`Cluster`] is what serves: devices with roles, memory, links and a [`StepModel`], the duration of one batch step.
+//! - [`Policy`] decides where a request goes. The same objects drive the simulator and real engines.
+//! - [`simulate`] runs a workload on a cluster under a policy, in discrete events and integer nanoseconds.
+//!
+//! Everything is deterministic: the same workload, cluster, policy and seed give the same outcomes, bit for bit.
+
+mod cache;
+mod cluster;
+pub mod policies;
+mod policy;
+mod sim;
+pub mod sources;
+mod steps;
+mod summary;
+mod workload;
+
+pub use cluster::{Cluster, Device, Link, Role};
+pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, View};
+pub use sim::{Change, Options, Outcome, Run, Sink, Span, SpanKind, Status, simulate};
+pub use steps::{Cost, StepModel};
+pub use summary::{Summary, summarize};
+pub use workload::{Request, Slo, Tier, Workload};

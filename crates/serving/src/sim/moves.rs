@@ -1,0 +1,290 @@
+//! Requests that go from one device to another: after their prompt, by migration, and when a device fails.
+
+use super::Status;
+use super::device::{Machine, make_room};
+use super::engine::{Engine, What};
+use super::live::Phase;
+use super::record::{Change, SpanKind};
+use crate::policy::State;
+use crate::{Ask, Cause, Migration, Observation, View};
+
+impl Engine<'_> {
+    /// Decides where a request decodes whose prompt is computed.
+    pub(super) fn place_decode(&mut self, place: u32) {
+        let from = self.lives.get(place).device as usize;
+        let chosen = self.choose_decode(place, from);
+        self.decided(place, chosen);
+        let Some(to) = chosen else {
+            let live = *self.lives.get(place);
+            self.free(place, from, live.private, live.held);
+            self.states[from].kv_tokens -= u64::from(live.context);
+            return self.outcome(place, Status::Failed("no device decodes"));
+        };
+        self.states[to].running += 1;
+        if to == from {
+            self.lives.get_mut(place).phase = Phase::Joining;
+            self.machines[from].joining.push_back(place);
+        } else {
+            self.send(place, to);
+        }
+    }
+
+    fn choose_decode(&mut self, place: u32, from: usize) -> Option<usize> {
+        let (request, blocks) = (self.request(place), self.blocks(place));
+        self.caches.prefixes(blocks, &mut self.cached);
+        let block_tokens = self.workload.block_tokens;
+        self.cached.iter_mut().for_each(|cached| *cached *= block_tokens);
+        let number = self.lives.get(place).request as usize;
+        let ask = Ask { number, request, cached_tokens: &self.cached, prefilled_on: Some(from) };
+        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
+        self.why.cause = Cause::Decode;
+        let chosen = self.policy.place_decode(&ask, &view, &mut self.why);
+        chosen.filter(|&device| self.states[device].up && self.cluster.devices[device].role.decodes())
+    }
+
+    /// Sends a request with its context to another device, once that has memory for it. Until it is there, it holds its
+    /// memory where it was.
+    fn send(&mut self, place: u32, to: usize) {
+        let now_ns = self.now_ns;
+        let live = self.lives.get_mut(place);
+        let context = u64::from(live.context);
+        (live.from, live.device, live.phase, live.since_ns) = (live.device, to as u8, Phase::Incoming, now_ns);
+        self.states[live.from as usize].kv_tokens -= context;
+        self.states[to].kv_tokens += context;
+        self.machines[to].incoming.push_back((place, live.epoch));
+        self.receive(to);
+    }
+
+    /// Starts the transfers of requests that fit into the memory, in the order in which they were sent.
+    pub(super) fn receive(&mut self, device: usize) {
+        let block_tokens = u64::from(self.workload.block_tokens.max(1));
+        let capacity = self.cluster.devices[device].kv_capacity_tokens;
+        while let Some(&(place, epoch)) = self.machines[device].incoming.front() {
+            let live = *self.lives.get(place);
+            if live.epoch != epoch || live.phase != Phase::Incoming {
+                self.machines[device].incoming.pop_front();
+                continue;
+            }
+            let blocks = self.blocks(place);
+            let held = self.caches.prefix(device, blocks);
+            self.caches.take(device, &blocks[..held]);
+            let need = u64::from(live.context) - held as u64 * block_tokens;
+            let machine = &self.machines[device];
+            let spare = machine.sequences;
+            if !make_room(machine, &mut self.caches, device, capacity, block_tokens, need + spare) {
+                self.caches.release(device, &blocks[..held]);
+                if u64::from(live.context) + 1 > capacity {
+                    self.machines[device].incoming.pop_front();
+                    self.drop_incoming(place);
+                    continue;
+                }
+                return;
+            }
+            self.machines[device].incoming.pop_front();
+            self.machines[device].private += need;
+            self.transfer(place, device, held, need);
+        }
+    }
+
+    /// Gives up a request whose context fits nowhere.
+    fn drop_incoming(&mut self, place: u32) {
+        let live = *self.lives.get(place);
+        self.free(place, live.from as usize, live.private, live.held);
+        let state = &mut self.states[live.device as usize];
+        state.running -= 1;
+        state.kv_tokens -= u64::from(live.context);
+        self.give_up(place, "its context is larger than the KV memory");
+    }
+
+    fn transfer(&mut self, place: u32, device: usize, held: usize, need: u64) {
+        let live = *self.lives.get(place);
+        let from = live.from as usize;
+        let free_ns = self.machines[from].sending_until_ns.max(self.machines[device].receiving_until_ns);
+        let start_ns = self.now_ns.max(free_ns);
+        let end_ns = start_ns + self.cluster.link.duration_ns(need * self.cluster.kv_bytes_per_token);
+        self.machines[from].sending_until_ns = end_ns;
+        self.machines[device].receiving_until_ns = end_ns;
+        if live.since_ns < start_ns {
+            self.sink.span(&super::Span {
+                request: live.request,
+                kind: SpanKind::Queued,
+                device: device as u8,
+                start_ns: live.since_ns,
+                end_ns: start_ns,
+                bytes: 0,
+            });
+        }
+        let live = self.lives.get_mut(place);
+        (live.from_private, live.from_held) = (live.private, live.held);
+        (live.private, live.held) = (need as u32, held as u32);
+        (live.phase, live.since_ns) = (Phase::Moving, start_ns);
+        let epoch = live.epoch;
+        self.schedule(end_ns, What::Moved { place, epoch });
+    }
+
+    /// A request has arrived with its context.
+    pub(super) fn moved(&mut self, place: u32) {
+        let live = *self.lives.get(place);
+        let (from, device) = (live.from as usize, live.device as usize);
+        self.free(place, from, live.from_private, live.from_held);
+        let kind = if live.moving { SpanKind::Migrate } else { SpanKind::KvTransfer };
+        let bytes = u64::from(live.private) * self.cluster.kv_bytes_per_token;
+        self.span(place, kind, device, live.since_ns, bytes);
+        self.keep(place);
+        let live = self.lives.get_mut(place);
+        (live.phase, live.moving, live.since_ns) = (Phase::Joining, false, self.now_ns);
+        self.machines[device].joining.push_back(place);
+        self.wake(device);
+        // Memory came free where it was.
+        self.wake(from);
+    }
+
+    /// Asks the policy for migrations and lets the requests go after the step in progress.
+    pub(super) fn migrate(&mut self) {
+        let mut plan = std::mem::take(&mut self.migrations);
+        plan.clear();
+        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
+        self.policy.plan_migrations(&view, &mut plan);
+        for migration in &plan {
+            self.start(migration);
+        }
+        self.migrations = plan;
+    }
+
+    fn start(&mut self, migration: &Migration) {
+        let Migration { from, to, count, gap } = *migration;
+        let able = |device: usize| {
+            self.states.get(device).is_some_and(|state| state.up) && self.cluster.devices[device].role.decodes()
+        };
+        if from == to || !able(from) || !able(to) {
+            return;
+        }
+        let machine = &self.machines[from];
+        let goes = |place: &u32| machine.leaving.iter().all(|(leaving, ..)| leaving != place);
+        let mut members: Vec<u32> = machine.members(&self.lives).filter(goes).collect();
+        members.sort_unstable_by_key(|&place| {
+            let live = self.lives.get(place);
+            let steps = machine.step - live.joined;
+            let tier = self.workload.requests[live.request as usize].tier;
+            (std::cmp::Reverse(tier), u64::from(live.context) + steps, std::cmp::Reverse(live.request))
+        });
+        members.truncate(count as usize);
+        self.why.cause = Cause::Migrate;
+        (self.why.score, self.why.runner_up) = (gap, Some((from, 0.0)));
+        for place in members {
+            let epoch = self.lives.get(place).epoch;
+            self.machines[from].leaving.push((place, epoch, to));
+            self.decided(place, Some(to));
+        }
+        self.wake(from);
+    }
+
+    /// Lets the requests go that were to leave after this step.
+    pub(super) fn leave(&mut self, device: usize) {
+        let mut leaving = std::mem::take(&mut self.machines[device].leaving);
+        for &(place, epoch, to) in &leaving {
+            let live = *self.lives.get(place);
+            if live.epoch != epoch || live.phase != Phase::Running || !self.states[to].up {
+                continue;
+            }
+            self.unseat(place);
+            self.span(place, SpanKind::Decode, device, live.since_ns, 0);
+            let live = self.lives.get_mut(place);
+            (live.moving, live.migrations) = (true, live.migrations + 1);
+            self.states[device].running -= 1;
+            self.states[to].running += 1;
+            self.send(place, to);
+        }
+        leaving.clear();
+        self.machines[device].leaving = leaving;
+    }
+
+    /// A device goes down or comes back. Its requests compute their context again elsewhere.
+    pub(super) fn change(&mut self, change: Change) {
+        let Change { device, up, .. } = change;
+        if self.states[device].up == up {
+            return;
+        }
+        if up {
+            self.states[device].up = true;
+        } else {
+            self.stop(device);
+        }
+        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
+        self.policy.observe(&Observation::Changed { device, up }, &view);
+    }
+
+    fn stop(&mut self, device: usize) {
+        let mut lost: Vec<u32> = Vec::new();
+        let mut again: Vec<u32> = Vec::new();
+        let mut places: Vec<u32> = self.lives.places().collect();
+        places.sort_unstable_by_key(|&place| self.lives.get(place).request);
+        for place in places {
+            let live = *self.lives.get(place);
+            let moves = matches!(live.phase, Phase::Incoming | Phase::Moving);
+            match (live.device as usize == device, moves && live.from as usize == device) {
+                (_, true) => {
+                    self.forget_target(place);
+                    lost.push(place);
+                }
+                (true, false) if moves => again.push(place),
+                (true, false) => lost.push(place),
+                (false, false) => {}
+            }
+        }
+        let step = self.machines[device].step;
+        for &place in &lost {
+            let live = self.lives.get_mut(place);
+            if live.phase == Phase::Running {
+                let steps = (step - live.joined) as u32;
+                (live.context, live.generated) = (live.context + steps, live.generated + steps);
+            }
+            // One whose context is being computed keeps its aim.
+            if !matches!(live.phase, Phase::Waiting | Phase::Prefilling) {
+                live.target = live.context + 1;
+            }
+            (live.private, live.held, live.context, live.moving) = (0, 0, 0, false);
+            live.epoch += 1;
+        }
+        for &place in &again {
+            self.return_to_source(place);
+        }
+        let machine = &mut self.machines[device];
+        let generation = machine.generation + 1;
+        *machine = Machine { generation, ..Machine::default() };
+        self.caches.clear(device);
+        self.states[device] = State::default();
+        let now_ns = self.now_ns;
+        for place in lost {
+            self.lives.get_mut(place).since_ns = now_ns;
+            self.place(place);
+        }
+        for place in again {
+            self.place_decode(place);
+        }
+        // Memory may have come free anywhere.
+        (0..self.machines.len()).filter(|&other| other != device).for_each(|other| self.wake(other));
+    }
+
+    /// Frees what a request whose source failed has reserved where it goes.
+    fn forget_target(&mut self, place: u32) {
+        let live = *self.lives.get(place);
+        let device = live.device as usize;
+        if live.phase == Phase::Moving {
+            self.free(place, device, live.private, live.held);
+        }
+        self.states[device].running -= 1;
+        self.states[device].kv_tokens -= u64::from(live.context);
+    }
+
+    /// Gives a request back to where its context still is.
+    fn return_to_source(&mut self, place: u32) {
+        let live = self.lives.get_mut(place);
+        if live.phase == Phase::Moving {
+            (live.private, live.held) = (live.from_private, live.from_held);
+        }
+        (live.device, live.phase, live.moving) = (live.from, Phase::Incoming, false);
+        live.epoch += 1;
+        self.states[live.device as usize].kv_tokens += u64::from(live.context);
+    }
+}

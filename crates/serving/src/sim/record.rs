@@ -1,0 +1,148 @@
+//! What a simulation is told and what it tells.
+
+use crate::{Explanation, Tier};
+
+/// How to simulate.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How often migrations are planned; none without.
+    pub migration_period_ns: Option<i64>,
+    /// When devices go down and come back.
+    pub changes: Vec<Change>,
+    /// Whether decisions are explained to the sink.
+    pub decisions: bool,
+}
+
+/// A device goes down or comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at_ns: i64,
+    /// Which.
+    pub device: usize,
+    /// Whether it serves from then on.
+    pub up: bool,
+}
+
+/// Receives what happens, in the order of its end. Nothing is kept by the simulator.
+pub trait Sink {
+    /// A request ended.
+    fn outcome(&mut self, _outcome: &Outcome) {}
+    /// Something about a request.
+    fn span(&mut self, _span: &Span) {}
+    /// Steps of a device.
+    fn steps(&mut self, _run: &Run) {}
+    /// A decision.
+    fn decision(&mut self, _at_ns: i64, _request: u32, _chosen: Option<usize>, _why: &Explanation) {}
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its number in the workload.
+    pub request: u32,
+    /// Arrival.
+    pub arrival_ns: i64,
+    /// First token; none where there is none.
+    pub first_token_ns: Option<i64>,
+    /// Last token, or when it was given up.
+    pub end_ns: i64,
+    /// Prompt length.
+    pub prompt_tokens: u32,
+    /// Tokens that came out.
+    pub output_tokens: u32,
+    /// Prompt tokens that were cached where it was computed first.
+    pub cached_tokens: u32,
+    /// Service tier.
+    pub tier: Tier,
+    /// Device that computed the prompt.
+    pub prefill_device: Option<u8>,
+    /// Device that generated the last token.
+    pub decode_device: Option<u8>,
+    /// Time to the first token as predicted when it was placed.
+    pub predicted_ttft_ns: i64,
+    /// How often it moved while it decoded.
+    pub migrations: u16,
+    /// How often it lost its memory.
+    pub preemptions: u16,
+    /// How it ended.
+    pub status: Status,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// With all its tokens.
+    Ok,
+    /// It was not accepted.
+    Rejected(&'static str),
+    /// It could not be served.
+    Failed(&'static str),
+}
+
+/// A part of a request's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its number in the workload.
+    pub request: u32,
+    /// What.
+    pub kind: SpanKind,
+    /// Where; of a transfer the receiving device.
+    pub device: u8,
+    /// From when.
+    pub start_ns: i64,
+    /// To when.
+    pub end_ns: i64,
+    /// Bytes of a transfer.
+    pub bytes: u64,
+}
+
+/// What a span is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    /// Waiting for its prompt to be computed.
+    Queued,
+    /// Its prompt is computed.
+    Prefill,
+    /// Its keys and values move from the device that computed the prompt.
+    KvTransfer,
+    /// Tokens are generated.
+    Decode,
+    /// It lost its memory.
+    Preempt,
+    /// It moves to another device while it decodes.
+    Migrate,
+}
+
+/// Consecutive steps of a device with the same batch; the decode part grows by a token a request and step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The device.
+    pub device: u8,
+    /// Start of the first step.
+    pub start_ns: i64,
+    /// End of the last.
+    pub end_ns: i64,
+    /// How many.
+    pub steps: u64,
+    /// Prompt tokens of each.
+    pub prefill_tokens: u64,
+    /// Requests that decode.
+    pub sequences: u64,
+    /// Tokens in their contexts at the first step.
+    pub kv_tokens: u64,
+    /// The durations, for the ends of the steps between.
+    pub(crate) line: crate::steps::DecodeRun,
+}
+
+impl Run {
+    /// End of each step.
+    pub fn ends_ns(&self) -> impl Iterator<Item = i64> {
+        let run = *self;
+        (1..=self.steps).map(
+            move |step| {
+                if step == run.steps { run.end_ns } else { run.start_ns + run.line.end_ns(step) }
+            },
+        )
+    }
+}

@@ -1,0 +1,7 @@
+//! Where requests come from.
+
+mod recorded;
+mod synthetic;
+
+pub use recorded::{Error, azure, mooncake};
+pub use synthetic::{Synthetic, synthetic};

@@ -1,0 +1,97 @@
+//! What arrives: requests in order of time.
+
+/// Requests with the blocks of their prompts.
+#[derive(Clone, Debug, Default)]
+pub struct Workload {
+    /// Where it comes from: a trace's name or a scenario.
+    pub name: String,
+    /// Tokens of a prefix block; the last block of a prompt may hold fewer.
+    pub block_tokens: u32,
+    /// By arrival.
+    pub requests: Vec<Request>,
+    /// The blocks of all prompts, one request after the other. A number stands for a block *and all before it*: prompts that
+    /// share a number share everything up to there. Numbers are dense, from 0.
+    pub blocks: Vec<u32>,
+    /// One more than the largest number in `blocks`.
+    pub distinct_blocks: u32,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// When it arrives, from the start of the workload.
+    pub arrival_ns: i64,
+    /// Prompt length, at least 1.
+    pub prompt_tokens: u32,
+    /// Output length, at least 1.
+    pub output_tokens: u32,
+    /// Its first block in [`Workload::blocks`].
+    pub first_block: u64,
+    /// How many it has; 0 where the source knows no prefixes.
+    pub block_count: u32,
+    /// Service tier.
+    pub tier: Tier,
+    /// Who sent it.
+    pub tenant: u16,
+}
+
+/// Service tier, the best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Served before the others, with capacity kept free for it.
+    Premium,
+    /// The usual.
+    #[default]
+    Standard,
+    /// Served with what is left.
+    Free,
+}
+
+impl Tier {
+    /// All tiers.
+    pub const ALL: [Self; 3] = [Self::Premium, Self::Standard, Self::Free];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Premium => "premium",
+            Self::Standard => "standard",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slo {
+    /// Time to the first token, at most.
+    pub ttft_ns: i64,
+    /// Time per output token after the first, at most.
+    pub tpot_ns: i64,
+}
+
+impl Workload {
+    /// The blocks of a request's prompt.
+    pub fn blocks_of(&self, request: &Request) -> &[u32] {
+        let first = request.first_block as usize;
+        &self.blocks[first..first + request.block_count as usize]
+    }
+
+    /// Adds a request whose blocks are given; requests are sorted by [`Workload::sort`] at the end.
+    pub fn push(&mut self, request: Request, blocks: &[u32]) {
+        let first_block = self.blocks.len() as u64;
+        self.blocks.extend_from_slice(blocks);
+        self.requests.push(Request { first_block, block_count: blocks.len() as u32, ..request });
+    }
+
+    /// Puts requests in order of arrival, those of one moment as they were added.
+    pub fn sort(&mut self) {
+        self.requests.sort_by_key(|request| request.arrival_ns);
+    }
+
+    /// Time from the first arrival to the last.
+    pub fn span_ns(&self) -> i64 {
+        let ends = self.requests.first().zip(self.requests.last());
+        ends.map_or(0, |(first, last)| last.arrival_ns - first.arrival_ns)
+    }
+}
