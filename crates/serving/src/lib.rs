@@ -9,8 +9,10 @@
 
 mod cache;
 mod cluster;
+mod model;
 pub mod policies;
 mod policy;
+pub mod scenarios;
 mod sim;
 pub mod sources;
 mod steps;
@@ -18,6 +20,7 @@ mod summary;
 mod workload;
 
 pub use cluster::{Cluster, Device, Link, Role};
+pub use model::{Error as ModelError, MODELS, Model, Replica};
 pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, View};
 pub use sim::{Change, Options, Outcome, Run, Sink, Span, SpanKind, Status, simulate};
 pub use steps::{Cost, StepModel};

@@ -1,6 +1,7 @@
 //! Router policies, one file each.
 
 mod cache_aware;
+mod ewma_score;
 mod kv_overlap;
 mod least_delay;
 mod least_loaded;
@@ -47,6 +48,7 @@ pub static POLICIES: &[&Maker] = &[
     &round_robin::MAKER,
     &least_loaded::MAKER,
     &power_of_two::MAKER,
+    &ewma_score::MAKER,
     &kv_overlap::MAKER,
     &cache_aware::MAKER,
     &weighted_scorers::MAKER,

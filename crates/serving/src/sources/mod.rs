@@ -4,4 +4,4 @@ mod recorded;
 mod synthetic;
 
 pub use recorded::{Error, azure, mooncake};
-pub use synthetic::{Synthetic, synthetic};
+pub use synthetic::{Lengths, Synthetic, synthetic};
