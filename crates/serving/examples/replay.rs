@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use proftool_serving::admission::Everyone;
 use proftool_serving::{
     Cluster, Cost, Device, Link, Options, Outcome, Role, Sink, StepModel, policies, simulate, sources, summarize,
 };
@@ -76,7 +77,7 @@ fn main() {
         let mut policy = maker.with(&knobs, 1).expect("allowed");
         let mut kept = Keep::default();
         let start = Instant::now();
-        simulate(&workload, &cluster, policy.as_mut(), &Options::default(), &mut kept);
+        simulate(&workload, &cluster, policy.as_mut(), &mut Everyone, &Options::default(), &mut kept);
         let seconds = start.elapsed().as_secs_f64();
         let s = summarize(&kept.0, None);
         println!(

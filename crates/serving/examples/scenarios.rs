@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proftool_serving::admission::Everyone;
 use proftool_serving::sources::{Synthetic, synthetic};
 use proftool_serving::{Model, Options, Outcome, Sink, policies, scenarios, simulate, summarize};
 
@@ -27,7 +28,7 @@ fn main() {
                     let mut policy = maker.with(&BTreeMap::new(), 1).expect("defaults");
                     let mut kept = Keep::default();
                     let options = Options { migration_period_ns: Some(250_000_000), ..Options::default() };
-                    simulate(&workload, &cluster, policy.as_mut(), &options, &mut kept);
+                    simulate(&workload, &cluster, policy.as_mut(), &mut Everyone, &options, &mut kept);
                     let s = summarize(&kept.0, None);
                     println!(
                         "  {:16} {:5} ok {:3} failed ttft p50 {:8.1} p99 {:9.1} sd {:8.1} ms  tpot p50 {:5.1} p99 {:5.1} {:7.0} tok/s migrations {} pre {}",

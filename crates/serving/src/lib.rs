@@ -7,6 +7,7 @@
 //!
 //! Everything is deterministic: the same workload, cluster, policy and seed give the same outcomes, bit for bit.
 
+pub mod admission;
 mod cache;
 mod cluster;
 mod model;

@@ -19,6 +19,7 @@ mod tests;
 
 pub use record::{Change, Options, Outcome, Run, Sink, Span, SpanKind, Status};
 
+use crate::admission::Admission;
 use crate::{Cluster, Policy, Workload};
 
 /// Runs a workload on a cluster under a policy; `sink` is told what happens.
@@ -29,8 +30,9 @@ pub fn simulate(
     workload: &Workload,
     cluster: &Cluster,
     policy: &mut dyn Policy,
+    admission: &mut dyn Admission,
     options: &Options,
     sink: &mut dyn Sink,
 ) {
-    engine::Engine::new(workload, cluster, policy, options, sink).run();
+    engine::Engine::new(workload, cluster, policy, admission, options, sink).run();
 }

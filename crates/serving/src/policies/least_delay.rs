@@ -31,28 +31,41 @@ struct LeastDelay {
 }
 
 impl LeastDelay {
-    /// Predicted TTFT, the prompt's own work, and what that work costs the requests that decode: in ns.
-    fn terms(&self, device: usize, ask: &Ask<'_>, view: &View<'_>) -> [f64; 3] {
+    /// Predicted TTFT, and what computing the rest of the prompt there costs the requests that come later and those that
+    /// decode beside it: in ns. That cost is counted in the time of a device of the mean speed: which device is faster is in
+    /// the first term already.
+    fn terms(&self, device: usize, ask: &Ask<'_>, view: &View<'_>, load: &Load) -> [f64; 3] {
+        let cached = ask.cached_tokens[device].min(ask.request.prompt_tokens);
+        let own = f64::from(ask.request.prompt_tokens - cached) * load.token_ns;
         let (spec, state) = (&view.cluster.devices[device], &view.devices[device]);
-        let cached = u64::from(ask.cached_tokens[device]);
-        let tokens = u64::from(ask.request.prompt_tokens).saturating_sub(cached);
-        let pairs = tokens * cached + tokens * tokens.saturating_sub(1) / 2;
-        let nothing = spec.steps.step_ns(&Batch::default());
-        let batch = Batch { prefill_tokens: tokens, prefill_pairs: pairs, ..Batch::default() };
-        let own = (spec.steps.step_ns(&batch) - nothing) as f64;
         let share = f64::from(state.running) / f64::from(spec.most_sequences.max(1));
-        let followers = 1.0 + waiting(view);
-        [predict_ttft_ns(view, device, ask) as f64, self.work * own * followers, self.decode * own * share]
+        let ttft_ns = predict_ttft_ns(view, device, ask) as f64;
+        [ttft_ns, self.work * own * load.followers, self.decode * own * share]
     }
 }
 
-/// Requests that wait, a device: by Little's law those that arrive while one waits, and that are served later by what the
-/// devices compute before them.
-fn waiting(view: &View<'_>) -> f64 {
-    let able: Vec<usize> =
-        (0..view.devices.len()).filter(|&device| view.devices[device].up && prefills(view, device)).collect();
-    let waiting: u32 = able.iter().map(|&device| view.devices[device].waiting).sum();
-    f64::from(waiting) / able.len().max(1) as f64
+/// What all devices that compute prompts have in common.
+struct Load {
+    /// Requests that wait, a device: by Little's law those that arrive while one waits, and that are served later by what
+    /// the devices compute before them.
+    followers: f64,
+    /// Time that a prompt token takes, in the mean.
+    token_ns: f64,
+}
+
+impl Load {
+    fn new(ask: &Ask<'_>, view: &View<'_>) -> Self {
+        let able = (0..view.devices.len()).filter(|&device| view.devices[device].up && prefills(view, device));
+        let (mut devices, mut waiting, mut token_ns) = (0_u32, 0_u32, 0.0);
+        for device in able {
+            let cost = &view.cluster.devices[device].steps.compute;
+            devices += 1;
+            waiting += view.devices[device].waiting;
+            token_ns += cost.prefill_token + cost.prefill_pair * f64::from(ask.request.prompt_tokens) / 2.0;
+        }
+        let devices = f64::from(devices.max(1));
+        Self { followers: f64::from(waiting) / devices, token_ns: token_ns / devices }
+    }
 }
 
 impl Policy for LeastDelay {
@@ -61,10 +74,11 @@ impl Policy for LeastDelay {
     }
 
     fn place_prefill(&mut self, ask: &Ask<'_>, view: &View<'_>, why: &mut Explanation) -> Option<usize> {
-        let cost = |device: usize| self.terms(device, ask, view).iter().sum::<f64>();
+        let load = Load::new(ask, view);
+        let cost = |device: usize| self.terms(device, ask, view, &load).iter().sum::<f64>();
         let chosen = cheapest(view, |device| prefills(view, device), cost, why)?;
         if why.wanted {
-            why.terms.extend(["ttft_ns", "work_ns", "decode_ns"].into_iter().zip(self.terms(chosen, ask, view)));
+            why.terms.extend(["ttft_ns", "work_ns", "decode_ns"].into_iter().zip(self.terms(chosen, ask, view, &load)));
         }
         Some(chosen)
     }

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use super::device::{Busy, Machine, Member, free_tokens, make_room};
 use super::live::{Live, Phase, Slab};
 use super::{Options, Outcome, Run, Sink, Span, SpanKind, Status};
+use crate::admission::{Admission, Asked};
 use crate::cache::Caches;
 use crate::policy::{State, predict_ttft_ns};
 use crate::steps::{Batch, DecodeRun};
@@ -18,6 +19,7 @@ pub(super) struct Engine<'a> {
     pub(super) workload: &'a Workload,
     pub(super) cluster: &'a Cluster,
     pub(super) policy: &'a mut dyn Policy,
+    admission: &'a mut dyn Admission,
     pub(super) options: &'a Options,
     pub(super) sink: &'a mut dyn Sink,
     pub(super) now_ns: i64,
@@ -54,6 +56,7 @@ impl<'a> Engine<'a> {
         workload: &'a Workload,
         cluster: &'a Cluster,
         policy: &'a mut dyn Policy,
+        admission: &'a mut dyn Admission,
         options: &'a Options,
         sink: &'a mut dyn Sink,
     ) -> Self {
@@ -63,6 +66,7 @@ impl<'a> Engine<'a> {
             workload,
             cluster,
             policy,
+            admission,
             options,
             sink,
             now_ns: 0,
@@ -208,12 +212,22 @@ impl<'a> Engine<'a> {
         let chosen = self.policy.place_prefill(&ask, &view, &mut self.why);
         let chosen = chosen.filter(|&device| self.states[device].up && self.cluster.devices[device].role.prefills());
         let predicted_ns = chosen.map_or(0, |device| predict_ttft_ns(&view, device, &ask));
+        let slo = self.options.slos.of(request.tier);
+        // What was accepted once is not refused later, when its device has failed.
+        let refused = chosen.filter(|_| !self.lives.get(place).accepted).and_then(|device| {
+            self.admission.admit(&Asked { ask, device, predicted_ttft_ns: predicted_ns, slo }, &view).err()
+        });
         self.decided(place, chosen);
         let Some(device) = chosen else { return self.give_up(place, "no device computes prompts") };
+        if let Some(reason) = refused {
+            self.lives.get_mut(place).predicted_ttft_ns = predicted_ns;
+            return self.outcome(place, Status::Rejected(reason));
+        }
         let cached = self.cached[device];
         let live = self.lives.get_mut(place);
         live.device = device as u8;
         live.phase = Phase::Waiting;
+        live.accepted = true;
         if live.first_token_ns == i64::MIN {
             live.predicted_ttft_ns = predicted_ns;
         }

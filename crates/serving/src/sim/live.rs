@@ -38,6 +38,8 @@ pub(super) struct Live {
     pub(super) since_ns: i64,
     pub(super) first_token_ns: i64,
     pub(super) predicted_ttft_ns: i64,
+    /// Whether admission has let it in.
+    pub(super) accepted: bool,
     pub(super) migrations: u16,
     pub(super) preemptions: u16,
 }

@@ -1,5 +1,6 @@
 //! What a simulation is told and what it tells.
 
+use crate::admission::Slos;
 use crate::{Explanation, Tier};
 
 /// How to simulate.
@@ -9,6 +10,8 @@ pub struct Options {
     pub migration_period_ns: Option<i64>,
     /// When devices go down and come back.
     pub changes: Vec<Change>,
+    /// What is agreed on with each tier.
+    pub slos: Slos,
     /// Whether decisions are explained to the sink.
     pub decisions: bool,
 }

@@ -8,7 +8,8 @@ use rand::{Rng, SeedableRng};
 
 use super::record::Change;
 use super::*;
-use crate::{Cost, Device, Link, Migration, Policy, Request, Role, StepModel, View, policies};
+use crate::admission::{Admission, Everyone, Predicted, QueueThreshold, Slos};
+use crate::{Cost, Device, Link, Migration, Policy, Request, Role, Slo, StepModel, Tier, View, policies};
 
 /// Everything that happened.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +68,7 @@ fn workload(requests: &[(i64, u32, u32)]) -> Workload {
 fn run(workload: &Workload, cluster: &Cluster, policy: &str, options: &Options) -> All {
     let mut policy = policies::find(policy).expect("known").with(&BTreeMap::new(), 7).expect("defaults");
     let mut all = All::default();
-    simulate(workload, cluster, policy.as_mut(), options, &mut all);
+    simulate(workload, cluster, policy.as_mut(), &mut Everyone, options, &mut all);
     all.outcomes.sort_by_key(|outcome| outcome.request);
     all
 }
@@ -130,6 +131,42 @@ fn the_youngest_gives_up_its_memory_and_what_never_fits_fails() {
     assert_eq!((all.outcomes[1].status, all.outcomes[1].output_tokens), (Status::Ok, 30));
     assert!(all.outcomes[1].preemptions > 0 && all.outcomes[0].preemptions == 0);
     assert_eq!(all.outcomes[2].status, Status::Failed("its context is larger than the KV memory"));
+}
+
+/// Many requests at once on one device, under a rule of admission: the outcomes.
+fn refused(admission: &mut dyn Admission, tier: Tier) -> Vec<Outcome> {
+    let mut crowd = workload(&[(0, 64, 2); 20]);
+    crowd.requests.iter_mut().for_each(|request| request.tier = tier);
+    let slo = |ttft_ns| Slo { ttft_ns, tpot_ns: 1_000_000 };
+    let options = Options { slos: Slos([slo(10_000), slo(10_000), slo(5_000)]), ..Options::default() };
+    let mut policy = policies::find("round_robin").expect("known").with(&BTreeMap::new(), 7).expect("defaults");
+    let mut all = All::default();
+    simulate(&crowd, &cluster(vec![device(Role::Mixed, 10_000)]), policy.as_mut(), admission, &options, &mut all);
+    all.outcomes.sort_by_key(|outcome| outcome.request);
+    all.outcomes
+}
+
+#[test]
+fn early_rejection_refuses_exactly_those_whose_prediction_is_above_the_slo() {
+    for tier in [Tier::Standard, Tier::Free] {
+        let outcomes = refused(&mut Predicted::default(), tier);
+        let slo_ns = if tier == Tier::Free { 5_000 } else { 10_000 };
+        for outcome in &outcomes {
+            let above = outcome.predicted_ttft_ns > slo_ns;
+            let why = Status::Rejected("predicted TTFT is above the SLO");
+            assert_eq!(outcome.status, if above { why } else { Status::Ok });
+        }
+        // A prompt takes 1640 ns alone: a few of them fit, not all.
+        let ok = outcomes.iter().filter(|outcome| outcome.status == Status::Ok).count();
+        assert!((1..20).contains(&ok), "{ok}");
+    }
+}
+
+#[test]
+fn a_queue_threshold_spares_premium_requests() {
+    let mut rule = QueueThreshold { most_waiting: 3, most_kv_ratio: 1.0 };
+    let ok = |outcomes: Vec<Outcome>| outcomes.iter().filter(|outcome| outcome.status == Status::Ok).count();
+    assert_eq!((ok(refused(&mut rule, Tier::Standard)), ok(refused(&mut rule, Tier::Premium))), (3, 20));
 }
 
 /// Step by step, without runs, heaps or epochs: one mixed device, no prefixes, memory for all.
@@ -235,13 +272,13 @@ proptest! {
         let options = Options {
             migration_period_ns: Some(5_000),
             changes: down.iter().map(|&(at_ns, device, up)| Change { at_ns, device: device % count, up }).collect(),
-            decisions: false,
+            ..Options::default()
         };
         let cluster = cluster(devices);
         let name = policies::POLICIES[policy].name;
         let mut restless = Restless(policies::find(name).expect("known").with(&BTreeMap::new(), seed).expect("defaults"));
         let mut all = All::default();
-        simulate(&workload, &cluster, &mut restless, &options, &mut all);
+        simulate(&workload, &cluster, &mut restless, &mut Everyone, &options, &mut all);
         all.outcomes.sort_by_key(|outcome| outcome.request);
         let numbers: Vec<u32> = all.outcomes.iter().map(|outcome| outcome.request).collect();
         prop_assert_eq!(numbers, (0..60).collect::<Vec<u32>>());
