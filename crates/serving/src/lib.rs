@@ -10,6 +10,7 @@
 pub mod admission;
 mod cache;
 mod cluster;
+pub mod decide;
 mod model;
 pub mod policies;
 mod policy;
