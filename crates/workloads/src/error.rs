@@ -51,6 +51,38 @@ pub enum Error {
         /// The queue.
         queue: usize,
     },
+    /// A library of CUDA, a function in it, or a GPU is not there.
+    #[error("{what} (hint: {hint})")]
+    CudaMissing {
+        /// What is missing.
+        what: String,
+        /// How to get it.
+        hint: &'static str,
+    },
+    /// A call into CUDA failed.
+    #[error("{call} failed: {name} ({code}), {text} (hint: {hint})")]
+    Cuda {
+        /// The function that was called.
+        call: &'static str,
+        /// The status's number.
+        code: i64,
+        /// The status's name.
+        name: String,
+        /// What the library says about it.
+        text: String,
+        /// What to try.
+        hint: &'static str,
+    },
+    /// NVRTC refused a kernel.
+    #[error("{file} does not compile for {arch}: {log} (hint: this is a bug of proftool, or NVRTC is too old)")]
+    CudaCompile {
+        /// The source file.
+        file: &'static str,
+        /// The architecture that it was compiled for.
+        arch: String,
+        /// NVRTC's log.
+        log: String,
+    },
     /// The recorder could not write its file.
     #[error(transparent)]
     Trace(#[from] proftool_tracer::Error),

@@ -7,6 +7,7 @@
 
 mod backend;
 pub mod ceilings;
+pub mod cuda;
 mod error;
 mod kernels;
 mod memory;
@@ -18,6 +19,7 @@ mod synthetic;
 mod target;
 pub mod targets;
 
+pub use backend::Backend;
 pub use error::Error;
 pub use outputs::{Check, Outputs, compare};
 pub use parameters::Parameter;

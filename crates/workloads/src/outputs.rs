@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Every output of every measured iteration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outputs {
     tensors: BTreeMap<Key, Vec<f32>>,
+    /// The largest deviation between two such sets that is accepted.
+    tolerance: f64,
 }
 
 /// Which output: iteration (over all blocks) and name.
@@ -28,10 +30,21 @@ pub struct Check {
     pub tolerance: f64,
 }
 
-/// The largest relative deviation that is accepted.
+/// The largest relative deviation that is accepted of values and sums in f32.
 pub(crate) const TOLERANCE: f64 = 1e-4;
 
+impl Default for Outputs {
+    fn default() -> Self {
+        Self::with_tolerance(TOLERANCE)
+    }
+}
+
 impl Outputs {
+    /// None yet; those of another run may differ from them by `tolerance`.
+    pub(crate) fn with_tolerance(tolerance: f64) -> Self {
+        Self { tensors: BTreeMap::new(), tolerance }
+    }
+
     /// Adds the tensor `name` of an iteration.
     pub(crate) fn insert(&mut self, iteration: usize, name: &'static str, values: Vec<f32>) {
         self.tensors.insert(Key { iteration, name }, values);
@@ -51,7 +64,8 @@ impl Outputs {
 /// Compares every output of `a` and `b`, the second being the reference.
 pub fn compare(a: &Outputs, b: &Outputs) -> Check {
     let name = "baseline and optimized, every output".to_owned();
-    let mut check = Check { name, values: 0, max_relative_error: 0.0, tolerance: TOLERANCE };
+    let tolerance = a.tolerance.max(b.tolerance);
+    let mut check = Check { name, values: 0, max_relative_error: 0.0, tolerance };
     if a.tensors.len() != b.tensors.len() || b.tensors.is_empty() {
         check.max_relative_error = f64::INFINITY;
     }
@@ -65,7 +79,12 @@ pub fn compare(a: &Outputs, b: &Outputs) -> Check {
 impl Check {
     /// A comparison that has seen nothing yet.
     pub(crate) fn new(name: String) -> Self {
-        Self { name, values: 0, max_relative_error: 0.0, tolerance: TOLERANCE }
+        Self::within(name, TOLERANCE)
+    }
+
+    /// The same, with the largest deviation that it accepts.
+    pub(crate) fn within(name: String, tolerance: f64) -> Self {
+        Self { name, values: 0, max_relative_error: 0.0, tolerance }
     }
 
     /// Compares one tensor with its reference.

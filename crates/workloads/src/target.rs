@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::outputs::{Check, Outputs};
-use crate::{Error, Parameter};
+use crate::{Backend, Error, Parameter};
 
 /// A named, seeded, parametrised workload.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ pub struct Settings {
     pub device_name: String,
     /// Microarchitecture for the device rows of the trace.
     pub arch: String,
+    /// What executes it. The names above are those of the processor; GPUs name themselves.
+    pub backend: Backend,
+    /// Whether the measured blocks are recorded; without it they only give their times.
+    pub record: bool,
 }
 
 /// A target that is ready to run.
@@ -110,10 +114,11 @@ pub struct Block {
     pub iteration_ns: Vec<i64>,
     /// Time from the start to the first completion.
     pub fill_ns: i64,
-    /// CPU time that the threads of all compute queues used between the start and the end of the block, together.
-    /// Neither the host's thread nor the threads of the copy queues are in it.
+    /// On cores: CPU time that the threads of all compute queues used between the start and the end of the block,
+    /// together; neither the host's thread nor the threads of the copy queues are in it. On GPUs: CPU time of the host's
+    /// thread, which enqueues and waits.
     pub cpu_ns: i64,
-    /// Time in operations / CPU time, of the compute queue where that is largest: 1 on an idle machine, more where others
-    /// take a core.
+    /// On cores: time in operations / CPU time, of the compute queue where that is largest: 1 on an idle machine, more
+    /// where others take a core. On GPUs it is not known and infinite; a capture leaves it out.
     pub contention_ratio: f64,
 }

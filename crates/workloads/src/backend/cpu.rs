@@ -1,7 +1,7 @@
 //! Devices that are cores of the host: real arithmetic in real time, links modelled.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use proftool_tracer::nvtx::Payload;
 use proftool_tracer::{
@@ -11,11 +11,10 @@ use proftool_tracer::{
 use super::event::Event;
 use super::pacing::Link;
 use super::queue::{Item, Launch, Queue, Role};
-use super::work::{Label, Ticket, Work};
+use super::work::{Buffer, Label, Ticket, Work, buffer, read, write};
+use super::{Executor, Place, QueueName, Slice};
 use crate::Error;
-
-/// Which queue: device and role.
-pub(crate) type QueueName = (usize, Role);
+use crate::kernels::Weights;
 
 /// How to set the devices up.
 #[derive(Clone, Debug)]
@@ -51,8 +50,7 @@ pub(crate) struct Devices {
     /// Whether what happens now is recorded.
     recording: bool,
     names: CallNames,
-    /// The session's recorder.
-    pub(crate) recorder: Recorder,
+    recorder: Recorder,
 }
 
 struct CallNames {
@@ -63,7 +61,7 @@ struct CallNames {
     synchronize: Text,
 }
 
-const ROLES: [Role; 3] = [Role::Compute, Role::Copy, Role::Kv];
+pub(super) const ROLES: [Role; 3] = [Role::Compute, Role::Copy, Role::Kv];
 
 impl Devices {
     /// Starts the queues of every device.
@@ -92,13 +90,6 @@ impl Devices {
         Ok(Self { queues, waits, last, host, recording: true, names, recorder })
     }
 
-    /// Records what follows, or does not. The queues are drained.
-    pub(crate) fn set_recording(&mut self, recording: bool) {
-        self.recording = recording;
-        // No record may refer to an activity that has none.
-        self.last.clear();
-    }
-
     fn queue(&self, name: QueueName) -> &Queue {
         &self.queues[&name]
     }
@@ -117,8 +108,42 @@ impl Devices {
         result
     }
 
-    /// Enqueues an operation that reads what the activities `data` wrote.
-    pub(crate) fn launch(&mut self, queue: QueueName, work: Work, label: Label, data: &[i64]) -> (i64, Ticket) {
+    fn depend(&mut self, activity: i64, on: &[i64], kind: DependencyKind) {
+        for &depends_on in on.iter().filter(|_| self.recording) {
+            self.host.dependency(&Dependency { activity, depends_on, kind, inferred: false });
+        }
+    }
+}
+
+impl Executor for Devices {
+    type Buffer = Buffer;
+    type Weights = Arc<Weights>;
+    type Event = Event;
+
+    fn weights(
+        &mut self,
+        inputs: usize,
+        bias: Vec<f32>,
+        _slices: &[Slice],
+        fill: &mut dyn FnMut(usize, &mut [f32]),
+    ) -> Result<Self::Weights, Error> {
+        Ok(Arc::new(Weights::new(inputs, bias, fill)))
+    }
+
+    fn buffer(&mut self, place: &Place) -> Result<Buffer, Error> {
+        Ok(buffer(place.values))
+    }
+
+    fn fill(&mut self, buffer: &Buffer, fill: &mut dyn FnMut(&mut [f32])) -> Result<(), Error> {
+        fill(&mut write(buffer));
+        Ok(())
+    }
+
+    fn fetch(&mut self, buffer: &Buffer) -> Result<Vec<f32>, Error> {
+        Ok(read(buffer).clone())
+    }
+
+    fn launch(&mut self, queue: QueueName, work: Work, label: Label, data: &[i64]) -> Result<(i64, Ticket), Error> {
         let name = if matches!(work, Work::Copy { .. }) { self.names.copy } else { self.names.launch };
         let (id, ticket) = (self.recorder.next_id(), Ticket::default());
         self.depend(id, data, DependencyKind::Data);
@@ -130,32 +155,24 @@ impl Devices {
             this.queue(queue).push(Item::Run(Box::new(launch)));
         });
         self.last.insert(queue, id);
-        (id, ticket)
+        Ok((id, ticket))
     }
 
-    fn depend(&mut self, activity: i64, on: &[i64], kind: DependencyKind) {
-        for &depends_on in on.iter().filter(|_| self.recording) {
-            self.host.dependency(&Dependency { activity, depends_on, kind, inferred: false });
-        }
-    }
-
-    /// An event after what the queue was given so far.
-    pub(crate) fn record(&mut self, queue: QueueName) -> Event {
+    fn record(&mut self, queue: QueueName) -> Result<Event, Error> {
         let event = Event::new(self.last.get(&queue).copied().unwrap_or(ABSENT));
         self.call(self.names.record, queue, event.activity, |this, _| {
             this.queue(queue).push(Item::Record(event.clone()));
         });
-        event
+        Ok(event)
     }
 
-    /// Makes the queue wait for an event before what it is given next.
-    pub(crate) fn wait(&mut self, queue: QueueName, event: &Event) {
+    fn wait(&mut self, queue: QueueName, event: &Event) -> Result<(), Error> {
         self.waits.entry(queue).or_default().push(event.activity);
         self.call(self.names.wait, queue, event.activity, |this, _| this.queue(queue).push(Item::Wait(event.clone())));
+        Ok(())
     }
 
-    /// Blocks the host until the queue has done all that it was given.
-    pub(crate) fn synchronize(&mut self, queue: QueueName) -> Result<(), Error> {
+    fn synchronize(&mut self, queue: QueueName) -> Result<(), Error> {
         let event = Event::new(self.last.get(&queue).copied().unwrap_or(ABSENT));
         self.call(self.names.synchronize, queue, event.activity, |this, _| {
             this.queue(queue).push(Item::Record(event.clone()));
@@ -163,14 +180,12 @@ impl Devices {
         })
     }
 
-    /// Blocks the host until every queue is drained.
-    pub(crate) fn synchronize_all(&mut self) -> Result<(), Error> {
+    fn synchronize_all(&mut self) -> Result<(), Error> {
         let names: Vec<QueueName> = self.queues.keys().copied().collect();
         names.into_iter().try_for_each(|name| self.synchronize(name))
     }
 
-    /// CPU time that each device's compute queue has used since it started. The queues are drained.
-    pub(crate) fn compute_cpu_ns(&self) -> Result<Vec<i64>, Error> {
+    fn cpu_ns(&self) -> Result<Vec<i64>, Error> {
         let compute = self.queues.iter().filter(|((_, role), _)| *role == Role::Compute);
         let cpu_ns = |queue: &Queue| {
             let (reply, answer) = mpsc::channel();
@@ -180,24 +195,30 @@ impl Devices {
         compute.map(|(_, queue)| cpu_ns(queue)).collect()
     }
 
-    /// Nanoseconds since the session start.
-    pub(crate) fn now_ns(&self) -> i64 {
+    fn set_recording(&mut self, recording: bool) {
+        self.recording = recording;
+        // No record may refer to an activity that has none.
+        self.last.clear();
+    }
+
+    fn now_ns(&self) -> i64 {
         self.recorder.now_ns()
     }
 
-    /// Begins a range of the host; `number` is what an NVTX tool shows as its payload.
-    pub(crate) fn begin(&mut self, name: &str, number: usize) -> OpenRange {
+    fn begin(&mut self, name: &str, number: usize) -> OpenRange {
         let name = self.recorder.range_name("proftool", Some("session"), name);
         self.host.begin_with(&name, Payload::Unsigned(number as u64))
     }
 
-    /// Ends it.
-    pub(crate) fn end(&mut self, range: OpenRange) {
+    fn end(&mut self, range: OpenRange) {
         self.host.end(range);
     }
 
-    /// Ends the queues and gives their records to the recorder, which is returned.
-    pub(crate) fn stop(self) -> Recorder {
+    fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    fn stop(self) -> Recorder {
         let recorder = self.recorder.clone();
         drop(self);
         recorder

@@ -220,7 +220,7 @@ impl Worker {
         match &launch.work {
             Work::Copy { from, src_device, dst_device, .. } => Operation {
                 kind: OperationKind::Copy,
-                bytes: (super::read(from).len() * size_of::<f32>()) as i64,
+                bytes: (super::work::read(from).len() * size_of::<f32>()) as i64,
                 copy_kind: Some(if src_device == dst_device { CopyKind::DeviceToDevice } else { CopyKind::PeerToPeer }),
                 src_device: *src_device as i64,
                 dst_device: *dst_device as i64,

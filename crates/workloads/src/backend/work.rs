@@ -8,7 +8,7 @@ use proftool_tracer::Text;
 use super::pacing::Link;
 use crate::kernels::{self, Activation, Attention, Linear, Scratch, Weights};
 
-/// Memory of a device. An operation holds its lock while it reads or writes: a forgotten wait then gives old values, not
+/// Memory of a device that is a core. An operation holds its lock while it reads or writes: a forgotten wait then gives old values, not
 /// undefined behaviour.
 pub(crate) type Buffer = Arc<RwLock<Vec<f32>>>;
 
@@ -29,30 +29,15 @@ pub(crate) fn write(buffer: &Buffer) -> RwLockWriteGuard<'_, Vec<f32>> {
     buffer.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An operation on buffers.
+/// An operation on buffers of a backend, with its laid-out weights.
 #[derive(Clone, Debug)]
-pub(crate) enum Work {
+pub(crate) enum Work<B = Buffer, W = Arc<Weights>> {
     /// `activation(x W + bias)` for a slice of output columns; the input is the columns of `inputs` side by side.
-    Linear {
-        weights: Arc<Weights>,
-        first: usize,
-        columns: usize,
-        rows: usize,
-        inputs: Vec<Buffer>,
-        output: Buffer,
-        activation: Activation,
-    },
+    Linear { weights: W, first: usize, columns: usize, rows: usize, inputs: Vec<B>, output: B, activation: Activation },
     /// A decode step's reduction over the handed-over prompt rows; `previous` is absent at the first step.
-    Attention {
-        width: usize,
-        prompt_tokens: usize,
-        previous: Option<Buffer>,
-        keys: Vec<Buffer>,
-        keys_start: usize,
-        output: Buffer,
-    },
-    /// A copy of all values, paced by a link.
-    Copy { from: Buffer, to: Buffer, link: Link, src_device: usize, dst_device: usize, fault: Fault },
+    Attention { width: usize, prompt_tokens: usize, previous: Option<B>, keys: Vec<B>, keys_start: usize, output: B },
+    /// A copy of all values; on cores it is paced by a link.
+    Copy { from: B, to: B, link: Link, src_device: usize, dst_device: usize, fault: Fault },
 }
 
 /// What a test breaks in a copy.

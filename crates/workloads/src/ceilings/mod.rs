@@ -9,6 +9,7 @@
 mod aarch64;
 mod arena;
 mod best;
+pub mod cuda;
 mod kernels;
 mod plan;
 mod trial;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::execution::Execution;
+use crate::backend::cuda::MOST_KEY_BLOCKS;
 use crate::backend::{Fault, Link};
 use crate::kernels::TILE;
 use crate::memory;
 use crate::parameters::{Given, refused};
 use crate::{Error, Parameter, Settings};
 
-/// The parameters of both targets: a pair takes one set. The last five concern the optimized target only; the baseline
-/// checks them and goes on without.
+/// The parameters of both targets: a pair takes one set. Some concern the optimized target only; the baseline checks them
+/// and goes on without.
 pub(crate) static PARAMETERS: &[Parameter] = &[
     Parameter { name: "sequences", default: "8", doc: "Sequences of an iteration, 1 to 256." },
     Parameter {
@@ -22,12 +24,12 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "link_gbps",
         default: "10",
-        doc: "Rate of the modelled links in 10^9 bytes per second, 0.01 to 1000.",
+        doc: "Rate of the modelled links in 10^9 bytes per second, 0.01 to 1000 (cpu backend only).",
     },
     Parameter {
         name: "stages",
         default: "auto",
-        doc: "Devices, 1 to 4; auto: one a core, at most 4 (optimized only).",
+        doc: "Devices, 1 to 4; auto: one a core or GPU, at most 4, and 2 on a single GPU (optimized only).",
     },
     Parameter {
         name: "schedule",
@@ -49,10 +51,25 @@ pub(crate) static PARAMETERS: &[Parameter] = &[
         default: "1",
         doc: "Micro-batches of a decode step, a divisor of sequences; with 1 the weights are read once a step (optimized only).",
     },
+    Parameter {
+        name: "precision",
+        default: "auto",
+        doc: "What values are kept as, f32 or bf16; sums are f32 in both, and products of f32 are no TF32; auto: f32 on cores, bf16 on GPUs.",
+    },
+    Parameter {
+        name: "cuda_devices",
+        default: "all",
+        doc: "GPUs to use, by number among the visible ones: 0,1; device d of the plan is the d-th of them, modulo their number (cuda backend only).",
+    },
+    Parameter {
+        name: "graph",
+        default: "auto",
+        doc: "on: a block is captured once and launched as one CUDA graph; off: operation by operation; auto: on (cuda backend only, optimized only).",
+    },
 ];
 
 /// Parameters that only the optimized target has.
-const OPTIMIZED_ONLY: [&str; 5] = ["stages", "schedule", "chunks", "microbatches", "decode_microbatches"];
+const OPTIMIZED_ONLY: [&str; 6] = ["stages", "schedule", "chunks", "microbatches", "decode_microbatches", "graph"];
 
 /// How the work is executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +113,7 @@ pub(crate) struct Config {
     pub(crate) cores: Vec<usize>,
     pub(crate) device_name: String,
     pub(crate) arch: String,
+    pub(crate) execution: Execution,
     pub(crate) faults: Faults,
 }
 
@@ -117,13 +135,15 @@ impl Config {
         if given.has("chunks") && !interleaved {
             return Err(refused("chunks", &chunks, "only schedule=interleaved has it; leave it out, or set that too"));
         }
+        let execution = Execution::new(&given, settings)?;
+        let devices = if execution.is_cuda() { execution.gpus.len().clamp(2, 4) } else { cores.len().min(4) };
         let mut config = Self {
             style,
             widths: WIDTHS.to_vec(),
             sequences,
             prompt_tokens: given.number("prompt_tokens", 1..=1024)?,
             decode_steps: given.number("decode_steps", 0..=1024)?,
-            stages: given.number_or("stages", 1..=4, cores.len().min(4))?,
+            stages: given.number_or("stages", 1..=4, devices)?,
             interleaved,
             chunks: if interleaved { chunks } else { 1 },
             microbatches: given.number_or("microbatches", 1..=256, largest_divisor(sequences, 4))?,
@@ -135,14 +155,17 @@ impl Config {
             cores,
             device_name: settings.device_name.clone(),
             arch: settings.arch.clone(),
+            execution,
             faults: Faults::default(),
         };
         config.check()?;
         if style == Style::Baseline {
             (config.stages, config.chunks, config.microbatches, config.decode_microbatches) = (1, 1, 1, 1);
+            config.execution.graph = false;
         }
         config.cores = (0..config.stages).map(|device| config.cores[device % config.cores.len()]).collect();
         super::footprint::check(&config, memory::limit())?;
+        super::footprint::check_gpus(&config)?;
         Ok(config)
     }
 
@@ -161,6 +184,11 @@ impl Config {
                 let allowed = format!("{or}a divisor of sequences={}: {}", self.sequences, divisors.join(", "));
                 return Err(refused(name, &value, allowed));
             }
+        }
+        let most = MOST_KEY_BLOCKS * self.decode_microbatches;
+        if self.execution.is_cuda() && self.microbatches > most {
+            let allowed = format!("on GPUs at most {most} with decode_microbatches={}", self.decode_microbatches);
+            return Err(refused("microbatches", &self.microbatches, allowed));
         }
         Ok(())
     }
@@ -195,11 +223,14 @@ impl Config {
             ("microbatches", self.microbatches.to_string()),
             ("decode_microbatches", self.decode_microbatches.to_string()),
         ];
+        let cuda = self.execution.is_cuda();
         let used = |name: &str| {
             (self.style == Style::Optimized || !OPTIMIZED_ONLY.contains(&name))
                 && (self.interleaved || name != "chunks")
+                && (!cuda || name != "link_gbps")
         };
-        all.into_iter().filter(|(name, _)| used(name)).map(|(name, value)| (name.to_owned(), value)).collect()
+        let all = all.into_iter().chain(self.execution.parameters().into_iter().filter(|_| cuda));
+        all.filter(|(name, _)| used(name)).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -243,6 +274,8 @@ mod tests {
             warmup: 0,
             device_name: "test".to_owned(),
             arch: "test".to_owned(),
+            backend: crate::Backend::Cpu,
+            record: true,
         }
     }
 
@@ -253,7 +286,8 @@ mod tests {
     #[test]
     fn defaults_depend_on_the_machine_and_are_stated() {
         let all = effective("t", Style::Optimized, &settings(&[])).expect("defaults are allowed");
-        assert_eq!((all.len(), all.contains_key("chunks")), (PARAMETERS.len() - 1, false));
+        // Without `chunks` and the three of GPUs.
+        assert_eq!((all.len(), all.contains_key("chunks")), (PARAMETERS.len() - 4, false));
         assert_eq!((all["stages"].as_str(), all["microbatches"].as_str()), ("2", "4"));
         let baseline = effective("t", Style::Baseline, &settings(&[("stages", "3")])).expect("accepted");
         assert!(!baseline.contains_key("stages"));
@@ -284,6 +318,18 @@ mod tests {
         // What was recorded can be given again.
         let again: Vec<(&str, &str)> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(effective("t", Style::Optimized, &settings(&again)).expect("allowed"), all);
+    }
+
+    #[test]
+    fn what_only_gpus_have_is_refused_on_cores() {
+        for (given, part) in
+            [("precision", "bf16"), ("graph", "on"), ("cuda_devices", "0")].map(|given| (given, given.0))
+        {
+            let error = error(&[given]);
+            assert!(error.starts_with(part) && error.ends_with("use --backend cuda"), "{error}");
+        }
+        assert!(effective("t", Style::Optimized, &settings(&[("precision", "f32"), ("graph", "off")])).is_ok());
+        assert!(error(&[("precision", "f16")]).ends_with("one of auto, f32, bf16"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use super::config::Config;
 use super::graph::{Graph, Slots};
 use super::plan::MOST_IN_FLIGHT;
 use crate::Error;
+use crate::backend::cuda::WORKSPACE_BYTES;
+use crate::cuda::context::Context;
 
 /// Bytes of an operation in plans and on its way: some 500 for its node with the lists of its edges, in the two plans that
 /// are compared, the one that is kept and the one that runs; as much again for its launch, ticket, event and the schedule.
@@ -24,6 +26,32 @@ pub(crate) fn check(config: &Config, limit_bytes: u64) -> Result<(), Error> {
     );
     let parameters = "sequences, prompt_tokens, decode_steps, microbatches, decode_microbatches, or the number of iterations or blocks";
     Err(Error::TooLarge { what, needed_bytes, limit_bytes, parameters })
+}
+
+/// Refuses a pipeline for GPUs of which one has less memory left than two such pipelines take, since a pair runs two.
+pub(crate) fn check_gpus(config: &Config) -> Result<(), Error> {
+    let needed_bytes = gpu_bytes(config).saturating_mul(2);
+    for gpu in config.execution.gpus.iter().take(config.stages) {
+        let (free, _) = Context::open(gpu)?.memory()?;
+        // The driver takes some for itself when kernels are loaded.
+        let limit_bytes = (free as u64) / 10 * 9;
+        if needed_bytes > limit_bytes {
+            let what = format!("a pair on {} (GPU {})", gpu.name, gpu.number);
+            let parameters = "sequences, prompt_tokens, decode_steps or the number of iterations";
+            return Err(Error::TooLarge { what, needed_bytes, limit_bytes, parameters });
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that a pipeline takes on one GPU, if it does all: an upper bound. Matrices whose columns are spread over stages
+/// are whole on each of them.
+fn gpu_bytes(config: &Config) -> u64 {
+    let values = weights(config)
+        .saturating_add(activations(config).saturating_mul(2))
+        .saturating_add((config.iterations as u64).saturating_mul(prompts(config) + results(config)));
+    let hosts = (config.stages as u64).saturating_mul(WORKSPACE_BYTES as u64);
+    values.saturating_mul(config.execution.precision.bytes() as u64).saturating_add(hosts)
 }
 
 /// Bytes of a pipeline at the end of its last block: an upper bound.

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::config::Config;
 use super::partition::{Stage, partition};
-use crate::backend::Role;
-use crate::backend::cpu::QueueName;
+use crate::backend::{QueueName, Role};
 
 /// Which part of the inference an operation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,16 +7,20 @@
 //! whose order is planned.
 
 pub(crate) mod config;
+mod execution;
 mod footprint;
 mod graph;
+mod labels;
 mod model;
 mod partition;
+mod places;
 mod plan;
 mod session;
+mod verify;
 
 pub(crate) use config::{Config, PARAMETERS, Style, effective};
 pub(crate) use model::Model;
-pub(crate) use session::Pipeline;
+pub(crate) use session::prepare;
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::time::Duration;
 
 use super::config::{Config, Style};
 use super::graph::{Graph, Kind, Node, Phase, Slots};
-use crate::backend::cpu::{QueueName, Room};
+use crate::backend::cpu::Room;
+use crate::backend::{Link, QueueName};
 
 /// What a duration depends on: kind of operation (layer, or none for the attention), stage, phase and rows.
 pub(crate) type Class = (Option<usize>, usize, Phase, usize);
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
 
 /// Time from the end of an operation to the start of another queue's that waits for it.
 const WAKE_UP_NS: i64 = 15_000;
+/// What copies between GPUs, or in one, are planned with: it decides about the order only, no time is taken from it.
+const GPU_LINK: Link = Link { bytes_per_s: 2e11, latency: Duration::from_micros(3) };
 /// Fewer iterations in flight, which complete earlier and more evenly, are preferred while they are not slower than this.
 const SLACK: f64 = 1.01;
 /// Iterations in flight: with one, devices wait for each other; more than four only delay the first completions.
@@ -78,6 +82,9 @@ fn program_order_graph(config: &Config, iterations: usize) -> Graph {
 
 /// The most records that the measured blocks need, whichever plan each of them runs.
 pub(crate) fn room(config: &Config) -> Room {
+    if !config.execution.record {
+        return Room::default();
+    }
     let graphs: Vec<Graph> = match config.style {
         Style::Baseline => vec![program_order_graph(config, config.iterations)],
         Style::Optimized => {
@@ -135,6 +142,7 @@ pub(crate) fn class(node: &Node) -> Option<Class> {
 fn duration(node: &Node, graph: &Graph, config: &Config, durations: &Durations) -> i64 {
     match class(node) {
         Some(class) => durations.get(&class).copied().unwrap_or_else(|| estimate(node, config)),
+        None if config.execution.is_cuda() => GPU_LINK.duration_ns(graph.sizes[&node.write]),
         None => config.link.duration_ns(graph.sizes[&node.write]) + 2 * WAKE_UP_NS,
     }
 }

@@ -2,50 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-
-use proftool_tracer::Text;
-use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use super::config::{Config, Style};
-use super::graph::{Graph, Key, Kind, Node, Phase};
+use super::graph::{Key, Kind, Node, Phase};
+use super::labels::Names;
 use super::model::Model;
+use super::places::Places;
 use super::plan::{Durations, Plan, class, room};
-use crate::backend::cpu::{Devices, Setup};
-use crate::backend::{Buffer, Event, Fault, Label, Role, Ticket, Work, buffer, read, write};
-use crate::kernels::{Activation, Weights};
+use super::verify::verify;
+use crate::backend::{Executor, Fault, Mode, QueueName, Role, Ticket, Work, cpu, cuda};
+use crate::kernels::Activation;
 use crate::outputs::{Check, Outputs};
-use crate::reference::{self, Sequence};
 use crate::{Block, Error, Session};
 
 /// Iterations of the warm-up are numbered from here, so that no measured one repeats their inputs.
 const WARM_UP: u64 = 1 << 20;
 
-/// A pipeline that is ready to run.
-pub(crate) struct Pipeline {
+/// A pipeline that is ready to run on the devices of a backend.
+pub(crate) struct Pipeline<D: Executor = cpu::Devices> {
     config: Config,
     model: Model,
-    layers: Vec<Arc<Weights>>,
-    devices: Devices,
-    buffers: BTreeMap<Key, Buffer>,
+    layers: Vec<D::Weights>,
+    buffers: BTreeMap<Key, D::Buffer>,
+    devices: D,
+    places: Places,
     names: Names,
     durations: Durations,
     plan: Plan,
+    /// Whether the plan was captured as a graph.
+    captured: bool,
     outputs: Outputs,
     blocks_done: usize,
-}
-
-/// The strings of the trace.
-struct Names {
-    layers: Vec<Text>,
-    attention: Text,
-    hand_over: Text,
-    kv: Text,
-    prefill: Text,
-    decode: Text,
-    kv_transfer: Text,
-    f32: Text,
 }
 
 /// When everything in a run of a plan happened.
@@ -54,65 +41,114 @@ struct Ran {
     tickets: Vec<Option<Ticket>>,
 }
 
+/// Makes a session of a target on the devices that its configuration names.
+pub(crate) fn prepare(config: Config) -> Result<Box<dyn Session>, Error> {
+    if !config.execution.is_cuda() {
+        return Ok(Box::new(Pipeline::new(config)?));
+    }
+    let Config { stages: hosts, execution, .. } = &config;
+    let setup = cuda::Setup {
+        gpus: execution.gpus.clone(),
+        hosts: *hosts,
+        precision: execution.precision,
+        room: room(&config),
+    };
+    let devices = cuda::Devices::start(&setup)?;
+    Ok(Box::new(Pipeline::on(devices, config)?))
+}
+
 impl Pipeline {
-    /// Makes weights and devices.
+    /// Makes weights and devices: cores of this machine.
     pub(crate) fn new(config: Config) -> Result<Self, Error> {
-        let model = Model::new(&config.widths, config.seed);
+        let Config { cores, device_name, arch, link, .. } = config.clone();
+        let setup = cpu::Setup { cores, name: device_name, arch, link, room: room(&config) };
+        Self::on(cpu::Devices::start(&setup)?, config)
+    }
+}
+
+impl<D: Executor> Pipeline<D> {
+    fn on(mut devices: D, config: Config) -> Result<Self, Error> {
+        let (model, places) = (Model::new(&config.widths, config.seed), Places::new(&config));
         let layer = |layer: usize| {
-            let fill = |input: usize, row: &mut [f32]| model.weights(layer, input, row);
-            Arc::new(Weights::new(config.widths[layer], model.bias(layer), fill))
+            let mut fill = |input: usize, row: &mut [f32]| model.weights(layer, input, row);
+            devices.weights(config.widths[layer], model.bias(layer), &places.slices(layer), &mut fill)
         };
-        let layers = (0..config.layers()).map(layer).collect();
+        let layers = (0..config.layers()).map(layer).collect::<Result<_, _>>()?;
         let plan = plan(&config, config.iterations, &Durations::new());
-        let devices = Devices::start(&setup(&config))?;
-        let names = Names::new(&config, &devices);
+        let names = Names::new(&config, devices.recorder());
+        devices.set_recording(config.execution.record);
         Ok(Self {
             model,
             layers,
-            devices,
             buffers: BTreeMap::new(),
+            devices,
+            places,
             names,
             durations: Durations::new(),
             plan,
-            outputs: Outputs::default(),
+            captured: false,
+            outputs: Outputs::with_tolerance(config.execution.tolerance()),
             blocks_done: 0,
             config,
         })
     }
 
-    /// Makes every buffer of a plan, and the prompts of its iterations.
-    fn provide(&mut self, plan: &Plan, first_iteration: u64) {
+    /// Makes every buffer of a plan, and the prompts of its iterations, and all else that a run of it needs.
+    fn provide(&mut self, plan: &Plan, first_iteration: u64) -> Result<(), Error> {
         for (&key, &size) in &plan.graph.sizes {
-            let buffer = self.buffers.entry(key).or_insert_with(|| buffer(size));
+            if !self.buffers.contains_key(&key) {
+                let buffer = self.devices.buffer(&self.places.of(key, size))?;
+                self.buffers.insert(key, buffer);
+            }
             if let Key::Prompt { iteration, micro_batch } = key {
                 let (first, width) = (micro_batch * self.config.prefill_rows(), self.config.width());
-                for (row, values) in write(buffer).chunks_exact_mut(width).enumerate() {
-                    self.model.prompt(first_iteration + iteration as u64, first + row, values);
-                }
+                self.devices.fill(&self.buffers[&key], &mut |rows| {
+                    for (row, values) in rows.chunks_exact_mut(width).enumerate() {
+                        self.model.prompt(first_iteration + iteration as u64, first + row, values);
+                    }
+                })?;
             }
         }
+        if D::PREPARES {
+            for node in &plan.graph.nodes {
+                let work = self.work(node);
+                self.devices.prepare(node.queue, &work)?;
+            }
+            let queues: Vec<QueueName> = plan.graph.nodes.iter().map(|node| node.queue).collect();
+            self.devices.reserve(&queues)?;
+        }
+        Ok(())
     }
 
-    /// Enqueues a plan's operations and waits until all are done.
-    fn run(&mut self, plan: &Plan) -> Result<Ran, Error> {
+    /// Runs a plan and waits until all is done. The times of its operations are known after `settle`.
+    fn run(&mut self, plan: &Plan, mode: Mode) -> Result<Ran, Error> {
+        let ran = self.enqueue(plan, mode);
+        if ran.is_err() {
+            self.devices.abandon();
+        }
+        ran
+    }
+
+    fn enqueue(&mut self, plan: &Plan, mode: Mode) -> Result<Ran, Error> {
         let count = plan.graph.nodes.len();
         let (mut ids, mut tickets) = (vec![0; count], vec![None; count]);
-        let mut events: Vec<Option<Event>> = vec![None; count];
+        let mut events: Vec<Option<D::Event>> = vec![None; count];
         let start_ns = self.devices.now_ns();
+        self.devices.start(mode)?;
         for &index in &plan.order {
             let node = &plan.graph.nodes[index];
             for &before in &plan.waits[index] {
                 let forgotten = self.config.faults.forget_wait && plan.graph.nodes[before].phase == Phase::KvTransfer;
                 if let Some(event) = events[before].as_ref().filter(|_| !forgotten) {
-                    self.devices.wait(node.queue, event);
+                    self.devices.wait(node.queue, event)?;
                 }
             }
             let data: Vec<i64> = node.data.iter().map(|&before| ids[before]).collect();
-            let (work, label) = (self.work(node), self.label(node, &plan.graph));
-            let (id, ticket) = self.devices.launch(node.queue, work, label, &data);
+            let (work, label) = (self.work(node), self.names.label(&self.config, node, &plan.graph));
+            let (id, ticket) = self.devices.launch(node.queue, work, label, &data)?;
             (ids[index], tickets[index]) = (id, Some(ticket));
             if plan.recorded[index] {
-                events[index] = Some(self.devices.record(node.queue));
+                events[index] = Some(self.devices.record(node.queue)?);
             }
             if self.config.style == Style::Baseline {
                 self.devices.synchronize(node.queue)?;
@@ -122,18 +158,36 @@ impl Pipeline {
         Ok(Ran { start_ns, tickets })
     }
 
-    fn buffer(&self, key: Key) -> Buffer {
-        Arc::clone(&self.buffers[&key])
+    /// Captures the plan as a graph where the parameters ask for one, and launches it once: what a first launch costs does
+    /// not belong into a block. The plan runs without it before, so that all its kernels are loaded.
+    fn capture(&mut self) -> Result<(), Error> {
+        if !self.config.execution.graph || self.captured {
+            return Ok(());
+        }
+        let plan = self.plan.clone();
+        self.devices.set_recording(false);
+        self.provide(&plan, WARM_UP)?;
+        for mode in [Mode::Enqueue, Mode::Capture, Mode::Replay] {
+            self.run(&plan, mode)?;
+            self.devices.settle()?;
+        }
+        self.devices.set_recording(self.config.execution.record);
+        self.captured = true;
+        Ok(())
     }
 
-    fn work(&self, node: &Node) -> Work {
+    fn buffer(&self, key: Key) -> D::Buffer {
+        self.buffers[&key].clone()
+    }
+
+    fn work(&self, node: &Node) -> Work<D::Buffer, D::Weights> {
         let output = self.buffer(node.write);
-        let mut inputs: Vec<Buffer> = node.reads.iter().map(|&key| self.buffer(key)).collect();
+        let mut inputs: Vec<D::Buffer> = node.reads.iter().map(|&key| self.buffer(key)).collect();
         match node.kind {
             Kind::Linear { layer, first, columns } => {
                 let last = layer + 1 == self.config.layers();
                 let activation = if last { Activation::None } else { Activation::Gelu };
-                let weights = Arc::clone(&self.layers[layer]);
+                let weights = self.layers[layer].clone();
                 Work::Linear { weights, first, columns, rows: node.rows, inputs, output, activation }
             }
             Kind::Attention { first_step, keys_start } => {
@@ -150,63 +204,26 @@ impl Pipeline {
         }
     }
 
-    /// What the operation states about itself: 2 operations for each multiply-add (bias, activation, softmax and norm are
-    /// not counted), and each value that it must read or write once.
-    fn label(&self, node: &Node, graph: &Graph) -> Label {
-        let written = graph.sizes[&node.write];
-        let read: usize = node.reads.iter().map(|key| graph.sizes[key]).sum();
-        let (name, flop, values) = match node.kind {
-            Kind::Linear { layer, columns, .. } => {
-                let inputs = self.config.widths[layer];
-                (
-                    self.names.layers[layer],
-                    2 * node.rows * inputs * columns,
-                    inputs * columns + columns + read + written,
-                )
-            }
-            Kind::Attention { .. } => {
-                let keys = node.rows * self.config.prompt_tokens * self.config.width();
-                (self.names.attention, 4 * keys, keys + 2 * written)
-            }
-            Kind::Copy { .. } if node.phase == Phase::KvTransfer => (self.names.kv, 0, 0),
-            Kind::Copy { .. } => (self.names.hand_over, 0, 0),
-        };
-        let arithmetic = !matches!(node.kind, Kind::Copy { .. });
-        Label {
-            name,
-            step: node.iteration as i64,
-            phase: match node.phase {
-                Phase::Prefill => self.names.prefill,
-                Phase::Decode => self.names.decode,
-                Phase::KvTransfer => self.names.kv_transfer,
-            },
-            stage: node.stage as i64,
-            micro_batch: node.micro_batch as i64,
-            rows: node.rows as i64,
-            flop: flop as i64,
-            dram_bytes: if arithmetic { (values * size_of::<f32>()) as i64 } else { proftool_tracer::ABSENT },
-            precision: if arithmetic { self.names.f32 } else { Text::NONE },
-        }
-    }
-
     /// Keeps the outputs of a block.
-    fn collect(&mut self) {
-        let config = &self.config;
-        for iteration in 0..config.iterations {
-            let number = self.blocks_done * config.iterations + iteration;
-            let prefill = (0..config.microbatches)
-                .flat_map(|micro_batch| read(&self.buffers[&Key::PrefillOut { iteration, micro_batch }]).clone())
-                .collect();
-            self.outputs.insert(number, "prefill", prefill);
-            let steps = (0..config.decode_steps)
-                .flat_map(|step| (0..config.decode_microbatches).map(move |micro_batch| (step, micro_batch)));
-            let decode = steps
-                .flat_map(|(step, micro_batch)| {
-                    read(&self.buffers[&Key::DecodeOut { iteration, step, micro_batch }]).clone()
-                })
-                .collect();
-            self.outputs.insert(number, "decode", decode);
+    fn collect(&mut self) -> Result<(), Error> {
+        let (buffers, devices) = (&self.buffers, &mut self.devices);
+        let mut read = |keys: Vec<Key>| {
+            keys.into_iter().try_fold(Vec::new(), |mut all: Vec<f32>, key| {
+                all.extend(devices.fetch(&buffers[&key])?);
+                Ok::<_, Error>(all)
+            })
+        };
+        let Config { iterations, microbatches, decode_steps, decode_microbatches, .. } = self.config;
+        for iteration in 0..iterations {
+            let number = self.blocks_done * iterations + iteration;
+            let prefill =
+                (0..microbatches).map(|micro_batch| Key::PrefillOut { iteration, micro_batch }).collect::<Vec<_>>();
+            self.outputs.insert(number, "prefill", read(prefill)?);
+            let parts =
+                |step| (0..decode_microbatches).map(move |micro_batch| Key::DecodeOut { iteration, step, micro_batch });
+            self.outputs.insert(number, "decode", read((0..decode_steps).flat_map(parts).collect())?);
         }
+        Ok(())
     }
 
     /// Plans the blocks with the median duration of every class of operations, from the part of the warm-up where it was
@@ -226,26 +243,12 @@ impl Pipeline {
             self.durations.entry(class).and_modify(|shortest| *shortest = median.min(*shortest)).or_insert(median);
         }
         self.plan = plan(&self.config, self.config.iterations, &self.durations);
-    }
-
-    /// Sequences to check: two, drawn by the seed from all measured iterations.
-    fn draw(&self) -> Vec<(usize, usize)> {
-        const DRAWN: usize = 2;
-        let mut random = SmallRng::seed_from_u64(self.config.seed);
-        let measured = self.blocks_done * self.config.iterations;
-        let mut drawn: Vec<(usize, usize)> = Vec::new();
-        while drawn.len() < DRAWN.min(measured * self.config.sequences) {
-            let pick = (random.random_range(0..measured), random.random_range(0..self.config.sequences));
-            if !drawn.contains(&pick) {
-                drawn.push(pick);
-            }
-        }
-        drawn
+        self.captured = false;
     }
 }
 
-/// Completions and CPU time of a block; `cpu_ns` of each device's compute queue.
-fn measure(plan: &Plan, ran: &Ran, cpu_ns: &[i64]) -> Block {
+/// Completions and CPU time of a block; `cpu_ns` of each device's compute queue where devices are cores.
+fn measure(plan: &Plan, ran: &Ran, cpu_ns: &[i64], cores: bool) -> Block {
     let mut last_ns = 0;
     let mut completions = Vec::new();
     for finals in &plan.graph.finals {
@@ -256,14 +259,16 @@ fn measure(plan: &Plan, ran: &Ran, cpu_ns: &[i64]) -> Block {
     }
     let mut busy_ns = vec![0; cpu_ns.len()];
     for (node, ticket) in plan.graph.nodes.iter().zip(&ran.tickets).filter(|(node, _)| node.queue.1 == Role::Compute) {
-        busy_ns[node.queue.0] += ticket.as_ref().map_or(0, Ticket::duration_ns);
+        if let Some(busy_ns) = busy_ns.get_mut(node.queue.0) {
+            *busy_ns += ticket.as_ref().map_or(0, Ticket::duration_ns);
+        }
     }
     let ratios = busy_ns.iter().zip(cpu_ns).map(|(busy_ns, cpu_ns)| *busy_ns as f64 / (*cpu_ns).max(1) as f64);
     Block {
         iteration_ns: completions.windows(2).map(|pair| pair[1] - pair[0]).collect(),
         fill_ns: completions.first().map_or(0, |first| first - ran.start_ns),
         cpu_ns: cpu_ns.iter().sum(),
-        contention_ratio: ratios.fold(0.0, f64::max),
+        contention_ratio: if cores { ratios.fold(0.0, f64::max) } else { f64::INFINITY },
     }
 }
 
@@ -274,44 +279,24 @@ fn plan(config: &Config, iterations: usize, durations: &Durations) -> Plan {
     }
 }
 
-fn setup(config: &Config) -> Setup {
-    let Config { cores, device_name, arch, link, .. } = config.clone();
-    Setup { cores, name: device_name, arch, link, room: room(config) }
-}
-
-impl Names {
-    fn new(config: &Config, devices: &Devices) -> Self {
-        let text = |text: &str| devices.recorder.intern(text);
-        let layer = |layer: usize| {
-            let kind = if layer + 1 == config.layers() { "linear" } else { "linear_gelu" };
-            text(&format!("{kind}_{}x{}", config.widths[layer], config.widths[layer + 1]))
-        };
-        Self {
-            layers: (0..config.layers()).map(layer).collect(),
-            attention: text("attention"),
-            hand_over: text("stage_hand_over"),
-            kv: text("kv_hand_over"),
-            prefill: text(Phase::Prefill.name()),
-            decode: text(Phase::Decode.name()),
-            kv_transfer: text(Phase::KvTransfer.name()),
-            f32: text("f32"),
-        }
-    }
-}
-
-impl Session for Pipeline {
+impl<D: Executor> Session for Pipeline<D> {
     /// In parts no longer than a block, which need no more memory than a block. Only the range is recorded.
     fn warm_up(&mut self, iterations: usize) -> Result<(), Error> {
-        let range = (iterations > 0).then(|| self.devices.begin("warm_up", iterations));
+        let record = self.config.execution.record;
+        let range = (iterations > 0 && record).then(|| self.devices.begin("warm_up", iterations));
         self.devices.set_recording(false);
         for first in (0..iterations).step_by(self.config.iterations) {
             let part = self.config.iterations.min(iterations - first);
             let warm = plan(&self.config, part, &self.durations);
-            self.provide(&warm, WARM_UP + first as u64);
-            let ran = self.run(&warm)?;
+            self.provide(&warm, WARM_UP + first as u64)?;
+            let ran = self.run(&warm, Mode::Enqueue)?;
+            self.devices.settle()?;
             self.learn(&warm, &ran);
         }
-        self.devices.set_recording(true);
+        if iterations > 0 {
+            self.capture()?;
+        }
+        self.devices.set_recording(record);
         if let Some(range) = range {
             self.devices.end(range);
         }
@@ -319,39 +304,26 @@ impl Session for Pipeline {
     }
 
     fn run_block(&mut self) -> Result<Block, Error> {
+        self.capture()?;
         let plan = self.plan.clone();
-        self.provide(&plan, (self.blocks_done * self.config.iterations) as u64);
-        let cpu_before_ns = self.devices.compute_cpu_ns()?;
-        let range = self.devices.begin("block", self.blocks_done);
-        let ran = self.run(&plan)?;
-        self.devices.end(range);
-        let cpu_after_ns = self.devices.compute_cpu_ns()?;
+        self.provide(&plan, (self.blocks_done * self.config.iterations) as u64)?;
+        let mode = if self.captured { Mode::Replay } else { Mode::Enqueue };
+        let cpu_before_ns = self.devices.cpu_ns()?;
+        let range = self.config.execution.record.then(|| self.devices.begin("block", self.blocks_done));
+        let ran = self.run(&plan, mode)?;
+        if let Some(range) = range {
+            self.devices.end(range);
+        }
+        let cpu_after_ns = self.devices.cpu_ns()?;
+        self.devices.settle()?;
         let cpu_ns: Vec<i64> = cpu_after_ns.iter().zip(&cpu_before_ns).map(|(after, before)| after - before).collect();
-        self.collect();
+        self.collect()?;
         self.blocks_done += 1;
-        Ok(measure(&plan, &ran, &cpu_ns))
+        Ok(measure(&plan, &ran, &cpu_ns, !self.config.execution.is_cuda()))
     }
 
     fn verify(&mut self) -> Result<Vec<Check>, Error> {
-        let drawn = self.draw();
-        let (tokens, steps) = (self.config.prompt_tokens, self.config.decode_steps);
-        let sequences: Vec<Sequence> = drawn
-            .iter()
-            .map(|&(iteration, sequence)| Sequence { iteration: iteration as u64, first_row: sequence * tokens })
-            .collect();
-        let expected = reference::compute(&self.model, &sequences, tokens, steps);
-        let (width, all) = (self.config.width(), self.config.sequences);
-        let check = |(&(iteration, sequence), expected): (&(usize, usize), &reference::Expected)| {
-            let mut check = Check::new(format!("iteration {iteration}, sequence {sequence}, f64 reference"));
-            let prefill = self.outputs.get(iteration, "prefill").unwrap_or_default();
-            let rows = prefill.get(sequence * tokens * width..(sequence + 1) * tokens * width).unwrap_or_default();
-            check.add(rows, expected.prefill.iter().copied());
-            let decode = self.outputs.get(iteration, "decode").unwrap_or_default();
-            let rows: Vec<f32> = decode.chunks_exact(width).skip(sequence).step_by(all).flatten().copied().collect();
-            check.add(&rows, expected.decode.iter().copied());
-            check
-        };
-        Ok(drawn.iter().zip(&expected).map(check).collect())
+        Ok(verify(&self.config, &self.model, &self.outputs, self.blocks_done))
     }
 
     fn outputs(&self) -> &Outputs {
@@ -359,6 +331,9 @@ impl Session for Pipeline {
     }
 
     fn modelled(&self) -> Vec<String> {
+        if self.config.execution.is_cuda() {
+            return Vec::new();
+        }
         let gigabytes = self.config.link.bytes_per_s / 1e9;
         let micros = self.config.link.latency.as_micros();
         vec![format!(

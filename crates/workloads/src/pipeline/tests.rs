@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::config::{Config, Faults, Style};
+use super::execution::Execution;
 use super::session::Pipeline;
 use crate::backend::{Fault, Link};
 use crate::{Check, Outputs, Session, compare};
@@ -27,6 +28,7 @@ fn small(style: Style) -> Config {
         cores: vec![0],
         device_name: "test".to_owned(),
         arch: "test".to_owned(),
+        execution: Execution::default(),
         faults: Faults::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! The pipeline's baseline: the fastest single-queue code that we have, on the same laid-out weights and kernels as the
 //! optimized target.
 
-use crate::pipeline::{Config, PARAMETERS, Pipeline, Style, effective};
+use crate::pipeline::{self, Config, PARAMETERS, Style, effective};
 use crate::{Role, Session, Settings, Target};
 
 const NAME: &str = "baseline_pipeline_parallelism";
@@ -17,6 +17,5 @@ pub static TARGET: Target = Target {
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, crate::Error> {
-    let config = Config::new(NAME, Style::Baseline, settings)?;
-    Ok(Box::new(Pipeline::new(config)?))
+    pipeline::prepare(Config::new(NAME, Style::Baseline, settings)?)
 }

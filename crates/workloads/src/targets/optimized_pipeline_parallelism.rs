@@ -1,6 +1,6 @@
 //! The pipeline over several devices: stages balanced by cost, everything enqueued ahead in a planned order.
 
-use crate::pipeline::{Config, PARAMETERS, Pipeline, Style, effective};
+use crate::pipeline::{self, Config, PARAMETERS, Style, effective};
 use crate::{Role, Session, Settings, Target};
 
 const NAME: &str = "optimized_pipeline_parallelism";
@@ -17,6 +17,5 @@ pub static TARGET: Target = Target {
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, crate::Error> {
-    let config = Config::new(NAME, Style::Optimized, settings)?;
-    Ok(Box::new(Pipeline::new(config)?))
+    pipeline::prepare(Config::new(NAME, Style::Optimized, settings)?)
 }

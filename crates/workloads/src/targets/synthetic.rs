@@ -77,6 +77,8 @@ mod tests {
             warmup: 0,
             device_name: "test".to_owned(),
             arch: "test".to_owned(),
+            backend: crate::Backend::Cpu,
+            record: true,
         })
     }
 
