@@ -90,9 +90,9 @@ def fail(text):
     sys.exit(f"error: {text}")
 
 
-def fetch(folder):
+def fetch(folder, wheels=WHEELS):
     """Puts the headers of every wheel into folder/VERSION."""
-    for package, versions in WHEELS.items():
+    for package, versions in wheels.items():
         for version in versions:
             place = os.path.join(folder, version)
             os.makedirs(place)

@@ -2,13 +2,11 @@
 //! `cupti_version.h`; the header files of CUDA 11.7 to 13.5 agree on all of them.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_char, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::ffi::{c_char, c_void};
 use std::sync::{Mutex, PoisonError};
 
 use crate::layouts;
-use crate::search;
+use crate::library::{Library, ResultText, function, status_text};
 use crate::text;
 
 /// `CUptiResult`; 0 is success.
@@ -24,7 +22,6 @@ type Next = unsafe extern "C" fn(*mut u8, usize, *mut *mut u8) -> Status;
 type Dropped = unsafe extern "C" fn(*mut c_void, u32, *mut usize) -> Status;
 type Timestamp = unsafe extern "C" fn(*mut u64) -> Status;
 type Name = unsafe extern "C" fn(u32, u32, *mut *const c_char) -> Status;
-type Text = unsafe extern "C" fn(Status, *mut *const c_char) -> Status;
 type Version = unsafe extern "C" fn(*mut u32) -> Status;
 
 /// `CUPTI_ACTIVITY_FLAG_FLUSH_FORCED`: buffers with records that are not complete are handed back as well.
@@ -39,6 +36,8 @@ const UNKNOWN: u32 = 140_000;
 pub(crate) struct Cupti {
     /// `CUPTI_API_VERSION` of the library.
     pub(crate) version: u32,
+    /// The library.
+    pub(crate) library: Library,
     register: Register,
     enable: Number,
     flush: Number,
@@ -46,59 +45,14 @@ pub(crate) struct Cupti {
     dropped: Dropped,
     timestamp: Timestamp,
     name: Name,
-    result: Text,
+    result: ResultText,
     names: Mutex<HashMap<(u32, u32), String>>,
-}
-
-/// A loaded library, which is never unloaded: CUPTI's thread may be running in it.
-struct Library(*mut c_void);
-
-impl Library {
-    /// A library, only if the program has it loaded (`loaded`), or else from that file or the loader's folders.
-    fn open(path: &Path, loaded: bool) -> Option<Self> {
-        let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-        let flags = libc::RTLD_NOW | libc::RTLD_LOCAL | if loaded { libc::RTLD_NOLOAD } else { 0 };
-        // SAFETY: the path is a string that ends in a zero byte. Loading runs the initialisers of the user's own CUPTI.
-        let handle = unsafe { libc::dlopen(path.as_ptr(), flags) };
-        (!handle.is_null()).then_some(Self(handle))
-    }
-
-    fn symbol(&self, name: &CStr) -> Result<*mut c_void, String> {
-        // SAFETY: the handle is of a loaded library, the name ends in a zero byte.
-        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
-        if address.is_null() {
-            return Err(format!("its CUPTI has no function {}", name.to_string_lossy()));
-        }
-        Ok(address)
-    }
-}
-
-/// A function of the library.
-macro_rules! function {
-    ($library:expr, $name:literal, $type:ty) => {{
-        let address = $library.symbol($name)?;
-        // SAFETY: the header declares the function of this name with this type.
-        unsafe { std::mem::transmute::<*mut c_void, $type>(address) }
-    }};
-}
-
-/// CUPTI as the program has it loaded already, since two in one process disturb each other; else from where it may be.
-fn library() -> Option<Library> {
-    let stated = std::env::var("PROFTOOL_CUPTI_PATH").is_ok_and(|text| !text.is_empty());
-    if !stated && let Some(library) = search::NAMES.iter().find_map(|name| Library::open(Path::new(name), true)) {
-        return Some(library);
-    }
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let files = search::candidates(|name| std::env::var(name).ok(), &maps);
-    let open = |path: &Path| Library::open(path, false);
-    let found = files.iter().filter(|path| path.is_file()).find_map(|path| open(path));
-    found.or_else(|| if stated { None } else { search::NAMES.iter().find_map(|name| open(Path::new(name))) })
 }
 
 impl Cupti {
     /// Loads CUPTI and checks that its records can be read.
     pub(crate) fn load() -> Result<Self, String> {
-        let library = library().ok_or(
+        let library = Library::cupti().ok_or(
             "CUPTI was not found (hint: set PROFTOOL_CUPTI_PATH to libcupti.so, or pip install nvidia-cuda-cupti-cu12)",
         )?;
         let version = function!(library, c"cuptiGetVersion", Version);
@@ -108,6 +62,7 @@ impl Cupti {
         readable(number)?;
         let cupti = Self {
             version: number,
+            library,
             register: function!(library, c"cuptiActivityRegisterCallbacks", Register),
             enable: function!(library, c"cuptiActivityEnable", Number),
             flush: function!(library, c"cuptiActivityFlushAll", Number),
@@ -115,7 +70,7 @@ impl Cupti {
             dropped: function!(library, c"cuptiActivityGetNumDroppedRecords", Dropped),
             timestamp: function!(library, c"cuptiGetTimestamp", Timestamp),
             name: function!(library, c"cuptiGetCallbackName", Name),
-            result: function!(library, c"cuptiGetResultString", Text),
+            result: function!(library, c"cuptiGetResultString", ResultText),
             names: Mutex::default(),
         };
         if library.symbol(c"cuptiSetThreadIdType").is_ok() {
@@ -200,12 +155,7 @@ impl Cupti {
         if status == 0 {
             return Ok(());
         }
-        let mut name = std::ptr::null();
-        // SAFETY: the pointer is to a pointer that lives, which CUPTI points at a string of its own.
-        let found = unsafe { (self.result)(status, &raw mut name) } == 0;
-        // SAFETY: see above.
-        let name = if found { unsafe { text::owned(name) } } else { None };
-        Err(name.unwrap_or_else(|| format!("CUPTI error {status}")))
+        Err(status_text(self.result, status))
     }
 }
 

@@ -4,13 +4,24 @@
 //! recorded, and the file, is described in `docs/inject.md`. Whatever fails here costs one line on stderr and the
 //! recording, never the program.
 
+mod callbacks;
 mod clock;
+mod counted;
+mod counter_file;
+mod counters;
 mod cupti;
 mod decode;
+mod driver;
+pub mod host;
 mod layouts;
+mod library;
 mod output;
+mod param_layouts;
+mod params;
 mod pool;
+mod range;
 mod record;
+mod refusals;
 mod search;
 mod session;
 mod settings;

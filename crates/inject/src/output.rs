@@ -19,7 +19,7 @@ const FILES: u32 = 1000;
 
 /// What the first block says.
 #[derive(Serialize)]
-struct Head {
+pub(crate) struct Head {
     format: &'static str,
     version: u32,
     pass: &'static str,
@@ -35,8 +35,8 @@ struct Head {
 }
 
 #[derive(Serialize)]
-struct Tail {
-    complete: bool,
+pub(crate) struct Tail {
+    pub(crate) complete: bool,
 }
 
 /// What was not recorded, counted from the start.
@@ -66,21 +66,7 @@ pub(crate) struct Output {
 impl Output {
     /// Creates the file with its head and the first pair of times.
     pub(crate) fn create(settings: &Settings, cupti: &Cupti) -> Result<Self, Error> {
-        let head = Head {
-            format: "cupti",
-            version: 1,
-            pass: "cupti",
-            rank: settings.rank,
-            process: std::process::id(),
-            parent_process: std::os::unix::process::parent_id(),
-            session_start_unix_ns: proftool_tracer::clock::unix_ns(),
-            session_start_monotonic_ns: proftool_tracer::clock::monotonic_ns(),
-            clock: "CLOCK_MONOTONIC",
-            cupti_version: cupti.version,
-            newest_known_version: *layouts::VERSIONS.end(),
-            whole_graphs: settings.whole_graphs,
-        };
-        let stream = create(settings, &head)?;
+        let stream = create(settings, &head(settings, cupti, "cupti"))?;
         let (lost, pointers, functions) = (Lost::default(), HashMap::new(), HashMap::new());
         let mut output = Self { stream, lost, written: lost, pointers, functions };
         output.write(&Rows::default(), cupti)?;
@@ -170,8 +156,26 @@ impl Output {
     }
 }
 
+/// What the first block of a pass of that name says.
+pub(crate) fn head(settings: &Settings, cupti: &Cupti, pass: &'static str) -> Head {
+    Head {
+        format: "cupti",
+        version: 1,
+        pass,
+        rank: settings.rank,
+        process: std::process::id(),
+        parent_process: std::os::unix::process::parent_id(),
+        session_start_unix_ns: proftool_tracer::clock::unix_ns(),
+        session_start_monotonic_ns: proftool_tracer::clock::monotonic_ns(),
+        clock: "CLOCK_MONOTONIC",
+        cupti_version: cupti.version,
+        newest_known_version: *layouts::VERSIONS.end(),
+        whole_graphs: settings.whole_graphs,
+    }
+}
+
 /// Opens `rank<R>.pid<PID>.cupti.trace`, or a name after it where that file is there already.
-fn create(settings: &Settings, head: &Head) -> Result<Stream, Error> {
+pub(crate) fn create(settings: &Settings, head: &Head) -> Result<Stream, Error> {
     // Where the folder can't be made, creating the file fails and says so.
     let _ = std::fs::create_dir_all(&settings.folder);
     let mut path = PathBuf::new();

@@ -24,6 +24,13 @@ pub(crate) struct Settings {
     pub(crate) exit: Duration,
     /// Graphs as a whole instead of their nodes, which costs less.
     pub(crate) whole_graphs: bool,
+    /// Full names of the metrics to count; with any, activities are not recorded.
+    pub(crate) metrics: Vec<String>,
+    /// Kernels whose counts are fetched together, which is what a killed program loses at most.
+    pub(crate) ranges: usize,
+    /// Kernels that are not counted, before the first that is; and how many are.
+    pub(crate) skip: u64,
+    pub(crate) kernels: u64,
 }
 
 impl Settings {
@@ -46,8 +53,23 @@ impl Settings {
             flush: Duration::from_millis(number("PROFTOOL_CUPTI_FLUSH_MS", 100, 60_000)),
             exit: Duration::from_millis(number("PROFTOOL_CUPTI_EXIT_MS", 5000, 600_000)),
             whole_graphs: variable("PROFTOOL_CUPTI_GRAPHS").is_some_and(|text| text == "graph"),
+            metrics: names(&variable("PROFTOOL_CUPTI_METRICS").unwrap_or_default()),
+            ranges: number("PROFTOOL_CUPTI_RANGES", 64, 1024) as usize,
+            skip: variable("PROFTOOL_CUPTI_SKIP").and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+            kernels: number("PROFTOOL_CUPTI_KERNELS", u64::MAX, u64::MAX),
         }
     }
+}
+
+/// Names between commas, each once.
+fn names(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -71,6 +93,14 @@ mod tests {
         }
         assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3"), ("WORLD_SIZE", "4")]).rank, 3);
         assert_eq!(of(&[("SLURM_PROCID", "1"), ("RANK", "3")]).rank, 1);
+    }
+
+    #[test]
+    fn metrics_are_named_once_and_there_are_none_by_default() {
+        let settings = of(&[("PROFTOOL_CUPTI_METRICS", "a.sum, b.avg,,a.sum"), ("PROFTOOL_CUPTI_SKIP", "3")]);
+        assert_eq!((settings.metrics, settings.skip), (vec!["a.sum".to_owned(), "b.avg".to_owned()], 3));
+        let none = of(&[("PROFTOOL_CUPTI_METRICS", " , ")]);
+        assert_eq!((none.metrics.len(), none.ranges, none.skip, none.kernels), (0, 64, 0, u64::MAX));
     }
 
     #[test]

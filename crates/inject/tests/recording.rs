@@ -1,5 +1,8 @@
 //! Programs that are recorded: they end, crash, are killed, fork; CUPTI is a double that a C compiler makes.
 
+#[path = "recording/counting.rs"]
+mod counting;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -23,16 +26,17 @@ fn compiled() -> &'static (PathBuf, PathBuf) {
         let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("inject");
         std::fs::create_dir_all(&place).expect("the folder is made");
         let (double, program) = (place.join("libcupti_double.so"), place.join("program"));
-        compile(&double, "cupti_double.c", &["-shared", "-fPIC"]);
-        compile(&program, "program.c", &["-ldl"]);
+        compile(&double, &["cupti_double.c"], &["-shared", "-fPIC"]);
+        compile(&program, &["program.c"], &["-ldl"]);
         (double, program)
     })
 }
 
-fn compile(output: &Path, source: &str, options: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source);
+fn compile(output: &Path, sources: &[&str], options: &[&str]) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let sources = sources.iter().map(|source| tests.join(source));
     let mut command = Command::new("cc");
-    command.args(["-O1", "-Wall", "-pthread", "-o"]).arg(output).arg(source).args(options);
+    command.args(["-O1", "-Wall", "-pthread", "-o"]).arg(output).args(sources).args(options);
     assert!(command.status().expect("cc is installed").success());
 }
 

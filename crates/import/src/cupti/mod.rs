@@ -2,11 +2,13 @@
 
 mod blocks;
 mod clock;
+mod counters;
 mod ranges;
 mod work;
 
 pub(crate) use blocks::{Content, Head, MAGIC, VERSION, version};
 pub(crate) use clock::Clock;
+pub(crate) use counters::{counters, refused};
 pub(crate) use ranges::ranges;
 pub(crate) use work::{activities, calls, devices};
 

@@ -200,22 +200,25 @@ impl<'a> Activities<'a> {
     }
 }
 
-/// Takes the devices and queues on which something ran.
+/// Takes the devices and queues on which something ran or was counted.
 pub(crate) fn devices(content: &Content, found: &[Activity<'_>], import: &mut Import<'_>) -> Result<(), Error> {
-    let used: BTreeSet<(i64, Option<i64>)> = found.iter().map(|activity| (activity.device, activity.queue)).collect();
+    let mut used: BTreeSet<(i64, Option<i64>)> =
+        found.iter().map(|activity| (activity.device, activity.queue)).collect();
     let contexts: HashMap<i64, i64> = content.rows::<2>(*b"cont").map(|[context, device]| (context, device)).collect();
+    used.extend(content.rows::<11>(*b"crng").map(|row| (row[1], None)));
     let priority = |[context, stream, priority]: [i64; 3]| Some(((*contexts.get(&context)?, stream), priority));
     let priorities: HashMap<_, _> = content.rows::<3>(*b"strm").filter_map(priority).collect();
     let described: BTreeMap<i64, [i64; 9]> = content.rows::<9>(*b"devi").map(|row| (row[0], row)).collect();
     let numbers: BTreeSet<i64> = used.iter().map(|(device, _)| *device).collect();
     for row in numbers.iter().filter_map(|number| described.get(number)) {
-        let (arch, uuid) = (format!("sm_{}{}", row[2], row[3]), uuid(row[7], row[8]));
+        let arch = optional(row[2]).zip(optional(row[3])).map(|(major, minor)| format!("sm_{major}{minor}"));
+        let uuid = optional(row[7]).zip(optional(row[8])).map(|(high, low)| uuid(high, low));
         import.device(&Device {
             device: row[0],
             kind: "cuda",
             name: content.text(row[1]).unwrap_or("CUDA device"),
-            uuid: Some(&uuid),
-            arch: Some(&arch),
+            uuid: uuid.as_deref(),
+            arch: arch.as_deref(),
             sm_count: Some(row[4]).filter(|count| *count > 0),
             memory_bytes: Some(row[5]).filter(|bytes| *bytes > 0),
             clock_hz: Some(row[6]).filter(|hz| *hz > 0),

@@ -7,19 +7,21 @@ use proftool_trace::artifact::is_pass_name;
 
 use super::{Importer, Session};
 use crate::Error;
-use crate::cupti::{Clock, Content, Head, MAGIC, VERSION, activities, calls, devices, ranges, version};
+use crate::cupti::{
+    Clock, Content, Head, MAGIC, VERSION, activities, calls, counters, devices, ranges, refused, version,
+};
 use crate::raw::{Import, Severity, Source};
 
 /// The importer.
 pub const IMPORTER: Importer = Importer {
     name: "cupti",
-    doc: "CUPTI's activity records of any CUDA program, as libproftool_inject.so writes them, *.cupti.trace.",
+    doc: "CUPTI's activity records and counts of any CUDA program, as libproftool_inject.so writes them, *.cupti.trace.",
     sniff: |head| head.bytes.starts_with(MAGIC),
     import,
 };
 
 /// How many fields the rows of each table have.
-const WIDTHS: [([u8; 4], usize); 10] = [
+const WIDTHS: [([u8; 4], usize); 16] = [
     (*b"clok", 2),
     (*b"devi", 9),
     (*b"cont", 2),
@@ -30,6 +32,12 @@ const WIDTHS: [([u8; 4], usize); 10] = [
     (*b"mset", 11),
     (*b"sync", 7),
     (*b"mark", 7),
+    (*b"cset", 6),
+    (*b"cdef", 3),
+    (*b"crng", 11),
+    (*b"cval", 3),
+    (*b"clos", 4),
+    (*b"note", 2),
 ];
 
 fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
@@ -48,6 +56,9 @@ fn import(source: &Source, import: &mut Import<'_>) -> Result<Session, Error> {
         return newer(head.version);
     }
     check(&head, &content).map_err(damaged)?;
+    if let Some((reason, hint)) = refused(&content) {
+        return Err(Error::Unsupported { path: source.path().to_owned(), reason, hint });
+    }
     let Some(clock) = Clock::new(content.rows(*b"clok"), head.session_start_monotonic_ns) else {
         return Err(damaged("it states no time of CUPTI's clock on the monotonic one".to_owned()));
     };
@@ -89,6 +100,7 @@ fn rows(head: &Head, content: &Content, clock: &Clock, import: &mut Import<'_>) 
         let range = proftool_trace::rows::Range { payload: payload.as_deref(), ..range };
         import.range(&range, || format!("range {row}, {}", range.name))?;
     }
+    counters(head, content, &names, import)?;
     let whole = activities.iter().filter(|activity| activity.kind == "graph").count() as u64;
     import.issue(
         Severity::Error,
@@ -107,9 +119,10 @@ fn rows(head: &Head, content: &Content, clock: &Clock, import: &mut Import<'_>) 
 /// The names of kernels by their number, as a C++ programmer writes them.
 fn kernel_names(content: &Content) -> BTreeMap<i64, String> {
     let mut names = BTreeMap::new();
-    for row in content.rows::<17>(*b"kern") {
-        if let Some(name) = content.text(row[6]) {
-            names.entry(row[6]).or_insert_with(|| demangled(name));
+    let counted = content.rows::<11>(*b"crng").map(|row| row[3]);
+    for number in content.rows::<17>(*b"kern").map(|row| row[6]).chain(counted) {
+        if let Some(name) = content.text(number) {
+            names.entry(number).or_insert_with(|| demangled(name));
         }
     }
     names
@@ -156,7 +169,7 @@ fn issues(head: &Head, content: &Content, import: &mut Import<'_>) {
 mod tests {
     use super::*;
     use crate::fixture::import_bytes;
-    use proftool_trace::frame::{Tables, ints, texts};
+    use proftool_trace::frame::{Tables, floats, ints, texts};
     use proftool_trace::tables;
 
     const N: i64 = i64::MIN;
@@ -275,6 +288,86 @@ mod tests {
         assert_eq!(texts(tables.get(&tables::RANGES), "name").unwrap(), some(&["step"]));
         assert_eq!(texts(tables.get(&tables::DEVICES), "name").unwrap(), some(&["Double H100"]));
         assert!(codes(&tables).iter().all(|code| code == "unknown_hardware"));
+    }
+
+    /// Three launches of two kernels, one of them in a graph, with the values of two metrics.
+    fn counted(end: &[(&[u8; 4], &[i64])]) -> Vec<u8> {
+        let head = HEAD.replace("\"pass\": \"cupti\"", "\"pass\": \"cupti_counters\"");
+        let mut bytes = start(&head.replace("\"cupti_version\": 26", "\"cupti_version\": 130500"));
+        let names = [
+            "_Z4gemmPf",
+            "GH100",
+            "gpu__time_duration.sum",
+            "ns",
+            "dram__bytes.sum",
+            "Double H100",
+            "no_permission",
+            "it was busy (hint: wait)",
+        ];
+        let strings = names.map(|name| [&(name.len() as u32).to_le_bytes()[..], name.as_bytes()].concat()).concat();
+        push(&mut bytes, *b"strs", &strings);
+        push_rows(&mut bytes, *b"clok", &[6000, 1000]);
+        push_rows(&mut bytes, *b"devi", &[1, 5, 9, 0, 132, N, 1_980_000_000, N, N]);
+        push_rows(&mut bytes, *b"cont", &[2, 1]);
+        for (tag, fields) in end {
+            push_rows(&mut bytes, **tag, fields);
+        }
+        push(&mut bytes, *b"tail", b"{}");
+        bytes
+    }
+
+    #[test]
+    fn counted_kernels_are_launches_with_values_as_those_of_ncu() {
+        let value = |value: f64| value.to_bits().cast_signed();
+        let bytes = counted(&[
+            (b"cset", &[2, 1, 1, 3, 64, 1]),
+            (b"cdef", &[0, 2, 3, 1, 4, N]),
+            (b"crng", &[0, 1, 2, 0, 4, 1, 1, 128, 1, 1, 0, 1, 1, 2, 0, 4, 1, 1, 128, 1, 1, 0]),
+            (b"cval", &[0, 0, value(1500.5), 0, 1, value(4096.0), 1, 0, value(f64::NAN)]),
+            (b"crng", &[2, 1, 2, N, N, N, N, N, N, N, 1, 3, 1, 2, N, N, N, N, N, N, N, 0]),
+            (b"clos", &[1, 1, 2, 1]),
+        ]);
+        let (imported, tables) = import_bytes("rank2.pid42.cupti.trace", &bytes).unwrap();
+        assert_eq!((imported.importer, imported.pass.as_str(), imported.lost), ("cupti", "cupti_counters", true));
+        let launches = tables.get(&tables::LAUNCHES);
+        assert_eq!(texts(launches, "name").unwrap(), some(&["gemm(float*)", "gemm(float*)", "CUDA graph", "unknown"]));
+        assert_eq!(ints(launches, "launch_index").unwrap(), [0, 1, 0, 0].map(Some));
+        assert_eq!(texts(launches, "block").unwrap()[1..3], [Some("(128,1,1)".to_owned()), None]);
+        assert_eq!(ints(launches, "activity").unwrap(), [None; 4]);
+        let defs = tables.get(&tables::COUNTER_DEFS);
+        assert_eq!(texts(defs, "metric").unwrap(), some(&["gpu__time_duration.sum", "dram__bytes.sum"]));
+        assert_eq!(texts(defs, "unit").unwrap(), [Some("ns".to_owned()), None]);
+        assert_eq!(texts(defs, "tool_version").unwrap(), some(&["13.5", "13.5"]));
+        assert_eq!(floats(tables.get(&tables::COUNTERS), "value").unwrap(), [Some(1500.5), Some(4096.0)]);
+        assert_eq!(texts(tables.get(&tables::DEVICES), "uuid").unwrap(), [None]);
+        let found = codes(&tables);
+        for code in ["dropped_ranges", "unnamed_kernels", "uncounted_launches", "missing_values"] {
+            assert!(found.contains(&code.to_owned()), "{found:?}");
+        }
+    }
+
+    /// Written by the recorder in a program of its tests (`crates/inject/tests/counting_program.c`, mode `graph 3`).
+    const COUNTED: &[u8] = include_bytes!("../cupti/testdata/rank0.pid43.cupti.trace");
+
+    #[test]
+    fn what_the_recorder_counts_is_read_whole() {
+        let (imported, tables) = import_bytes("rank0.pid43.cupti.trace", COUNTED).unwrap();
+        assert_eq!((imported.pass.as_str(), imported.rank, imported.devices), ("cupti_counters", 0, vec![0]));
+        let launches = tables.get(&tables::LAUNCHES);
+        let [gemm, copy, graph] = ["gemm(float*)", "copy(float*)", "CUDA graph"];
+        assert_eq!(texts(launches, "name").unwrap(), some(&[gemm, copy, gemm, graph, graph, graph, gemm]));
+        assert_eq!(ints(launches, "launch_index").unwrap(), [0, 0, 1, 0, 1, 2, 2].map(Some));
+        assert_eq!(texts(launches, "grid").unwrap()[0].as_deref(), Some("(4,5,6)"));
+        let values = floats(tables.get(&tables::COUNTERS), "value").unwrap();
+        assert_eq!((values.len(), values[0], values[20]), (21, Some(1000.0), Some(7002.0)));
+        assert_eq!(texts(tables.get(&tables::DEVICES), "arch").unwrap(), some(&["sm_90"]));
+        assert!(codes(&tables).iter().all(|code| code == "unknown_hardware"), "{:?}", codes(&tables));
+    }
+
+    #[test]
+    fn a_pass_that_was_refused_is_one_error_that_says_why() {
+        let error = imported(&counted(&[(b"note", &[6, 7])])).unwrap_err().to_string();
+        assert!(error.contains("holds no counts: it was busy") && error.contains("hint: wait)"), "{error}");
     }
 
     #[test]

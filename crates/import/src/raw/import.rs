@@ -202,7 +202,7 @@ impl<'s> Import<'s> {
     fn note(&mut self, severity: Severity, code: &'static str, count: u64, detail: impl FnOnce() -> String) {
         match self.problems.iter_mut().find(|problem| problem.code == code) {
             _ if count == 0 => {}
-            Some(problem) => problem.count += count,
+            Some(problem) => problem.count = problem.count.saturating_add(count),
             None => self.problems.push(Problem { code, severity, count, detail: detail() }),
         }
     }

@@ -114,6 +114,25 @@ pub struct Formulas {
     notes: Vec<Note>,
 }
 
+/// Which of NVIDIA's tools counted.
+struct Tool {
+    /// Year of its metrics.
+    year: Option<u32>,
+    /// Its part of the formula's identifier.
+    id: String,
+}
+
+impl Tool {
+    fn of(defs: &[Def<'_>], version: Option<&str>) -> Self {
+        if defs.iter().any(|def| def.tool == Some("cupti")) {
+            let id = version.map_or_else(|| "cupti".to_owned(), |version| format!("cupti-{version}"));
+            return Self { year: version::cupti_year(version), id };
+        }
+        let year = version::year(version);
+        Self { year, id: year.map_or_else(|| "ncu".to_owned(), |year| format!("ncu-{year}")) }
+    }
+}
+
 impl Formulas {
     /// Chooses the formulas for the counters `defs` of a page that this version of the tool wrote about a device of this
     /// architecture (`sm_90`, `gfx90a`).
@@ -125,7 +144,7 @@ impl Formulas {
         let mut formulas = if of_rocm || amd::is_amd(&page, arch) {
             Self::of_amd(&mut page, clock, arch)
         } else {
-            Self::of_nvidia(&mut page, clock, tool_version, arch)
+            Self::of_nvidia(&mut page, clock, &Tool::of(defs, tool_version), arch)
         };
         formulas.notes.append(&mut notes);
         formulas.percentages = page.percentages();
@@ -156,10 +175,10 @@ impl Formulas {
         }
     }
 
-    fn of_nvidia(page: &mut Page<'_>, clock: Clock, tool_version: Option<&str>, arch: Option<&str>) -> Self {
+    fn of_nvidia(page: &mut Page<'_>, clock: Clock, tool: &Tool, arch: Option<&str>) -> Self {
         let mut formulas = Self::empty(clock);
         let notes = &mut formulas.notes;
-        let (year, capability) = (version::year(tool_version), version::capability(arch));
+        let (year, capability) = (tool.year, version::capability(arch));
         missing::origin(year, capability, notes);
         let vector = vector::choose(page, year, capability, notes);
         let tensor = tensor::choose(page, capability, notes);
@@ -187,9 +206,8 @@ impl Formulas {
         let no_tensor = capability.is_some_and(|capability| capability < 70);
         formulas.complete = [vector.complete, no_tensor || tensor.complete || instructions.complete];
         formulas.hfma = hfma(&vector, &instructions);
-        let tool = year.map_or_else(|| "ncu".to_owned(), |year| format!("ncu-{year}"));
         let chosen = [vector.part.as_deref(), tensor.part.as_deref(), instructions.part];
-        formulas.id = identifier(chosen.into_iter().flatten(), &formulas.bytes, &tool);
+        formulas.id = identifier(chosen.into_iter().flatten(), &formulas.bytes, &tool.id);
         formulas.flop = [vector.plans, instructions.plans].concat();
         formulas.tensor = tensor;
         formulas.rest = instructions.rest;

@@ -8,6 +8,13 @@ pub(super) fn year(version: Option<&str>) -> Option<u32> {
     digits.parse().ok().filter(|year| (2018..2100).contains(year))
 }
 
+/// The year of CUPTI's metrics: those of the Nsight Compute that its CUDA release has (12.6 has 2024.3, 12.8 has 2025.1).
+pub(super) fn cupti_year(version: Option<&str>) -> Option<u32> {
+    let (major, minor) = version?.split_once('.')?;
+    let release: (u32, u32) = (major.parse().ok()?, minor.split('.').next()?.parse().ok()?);
+    (release >= (12, 6)).then_some(if release >= (12, 8) { 2025 } else { 2024 })
+}
+
 /// The compute capability in `sm_90a`, as 90.
 pub(super) fn capability(arch: Option<&str>) -> Option<u32> {
     let digits = arch?.strip_prefix("sm_")?.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
@@ -58,6 +65,12 @@ fn counts_tensor_instructions(page: &Page<'_>) -> bool {
 mod tests {
     use super::super::Def;
     use super::*;
+
+    #[test]
+    fn cupti_has_the_metrics_of_the_nsight_compute_of_its_cuda_release() {
+        let years = ["12.5", "12.6", "12.8.1", "13.5", "x"].map(|version| cupti_year(Some(version)));
+        assert_eq!(years, [None, Some(2024), Some(2025), Some(2025), None]);
+    }
 
     #[test]
     fn versions_and_capabilities_are_read_from_their_texts() {
