@@ -5,22 +5,25 @@
 //! and as notes, which become rows of `issues`.
 
 mod crew;
+mod pass;
+mod program;
+pub mod target;
 mod told;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proftool_trace::manifest::{Launched, Manifest, Pass};
+use proftool_trace::manifest::Manifest;
 use proftool_trace::{Draft, artifact};
 
-use crate::process::{self, Ended, Limits, Spec};
-use crate::profilers::{Launch, Missing, Note};
+use crate::process::{self, Limits};
+use crate::profilers::{Missing, Note, Options};
 use crate::profiles::Profile;
 use crate::ranks::Rank;
 use crate::session::Environment;
-use crew::Crew;
-use told::{how, launched, manifest, notes_of};
+use pass::{Gathered, Run};
+use told::manifest;
 
 /// Environment variable with the folder of the pass: what the command writes there is imported with it.
 pub const RAW_DIR: &str = "PROFTOOL_RAW_DIR";
@@ -31,6 +34,8 @@ pub struct Request<'a> {
     pub command: Vec<OsString>,
     /// Preset of passes.
     pub profile: &'static Profile,
+    /// What the user asks of the tools.
+    pub options: Options,
     /// Folder of the artifacts.
     pub artifacts: PathBuf,
     /// This process's place in a job, where it has one.
@@ -67,6 +72,8 @@ pub struct Failed {
     pub reason: String,
     /// Its exit code as a shell tells it.
     pub code: i32,
+    /// The profiler that failed in its place, where that is what the code tells.
+    pub profiler: Option<&'static str>,
 }
 
 /// Why a command could not be captured.
@@ -92,6 +99,17 @@ pub enum Error {
         /// Why, and the fix.
         missing: Missing,
     },
+    /// The preset records work of GPUs, and the target runs on none; nothing was run.
+    #[error(
+        "--profile {profile} counts with {profiler}, and on this backend there is nothing to count (hint: --backend cuda \
+         on a machine with a GPU, or --profile minimal, whose FLOP and bytes are those that the target states)"
+    )]
+    NothingToCount {
+        /// The preset.
+        profile: &'static str,
+        /// The profiler.
+        profiler: &'static str,
+    },
     /// The command could not be started, or not be watched.
     #[error(transparent)]
     Process(#[from] process::Error),
@@ -99,14 +117,23 @@ pub enum Error {
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     /// The user stopped it.
-    #[error(
-        "interrupted; what was recorded stays in {} (hint: read it with `proftool import`, or remove it)",
-        partial.display()
-    )]
+    #[error("interrupted; {}", after_interrupt(partial))]
     Interrupted {
-        /// The folder that keeps what was recorded.
+        /// The folder that keeps what was recorded, and what the command printed.
         partial: PathBuf,
     },
+}
+
+/// What an interrupted capture leaves: raw files that can be imported, or only what the command printed.
+fn after_interrupt(partial: &Path) -> String {
+    let printed = ["stdout.txt", "stderr.txt"];
+    let files = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_record = |path: &PathBuf| !printed.iter().any(|name| path.ends_with(name));
+    let folder = partial.display();
+    if files(&partial.join("raw")).flat_map(|pass| files(&pass).collect::<Vec<_>>()).any(|path| is_record(&path)) {
+        return format!("what was recorded stays in {folder} (hint: read it with `proftool import`, or remove it)");
+    }
+    format!("nothing was recorded; {folder} keeps what the command printed (hint: remove it)")
 }
 
 /// Checks that the command and the preset's profilers can run here, before anything is written.
@@ -114,8 +141,8 @@ pub enum Error {
 /// # Errors
 /// [`Error::Program`] and [`Error::Profiler`].
 pub fn check(request: &Request<'_>) -> Result<(), Error> {
-    find_program(request.command.first().map(OsString::as_os_str).unwrap_or_default())?;
-    crew::find(request.profile).map(|_| ())
+    program::find(request.command.first().map(OsString::as_os_str).unwrap_or_default())?;
+    crew::find(request.profile.name, request.profile.passes).map(|_| ())
 }
 
 /// Runs every pass of the preset over the command. `say` gets a line before each.
@@ -124,15 +151,26 @@ pub fn check(request: &Request<'_>) -> Result<(), Error> {
 /// As [`check`]; [`Error::Artifact`] for an artifact that cannot be made, [`Error::Process`] for a command that cannot be
 /// started, [`Error::Interrupted`] with the `.partial` directory that keeps the raw files.
 pub fn capture(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> Result<Captured, Error> {
-    find_program(request.command.first().map(OsString::as_os_str).unwrap_or_default())?;
-    let passes = crew::find(request.profile)?;
+    program::find(request.command.first().map(OsString::as_os_str).unwrap_or_default())?;
+    let passes = crew::find(request.profile.name, request.profile.passes)?;
     let draft = draft(request)?;
     let mut all = Gathered::default();
+    let mut run = Run {
+        command: &request.command,
+        profile: request.profile.name,
+        options: &request.options,
+        rank: request.rank.as_ref().map_or(0, |rank| rank.rank),
+        limits: request.limits,
+        input: request.input,
+        env: &[],
+        stop: request.stop,
+    };
     for (at, (name, crew)) in passes.iter().enumerate() {
         if passes.len() > 1 {
             say(&format!("pass {} of {}: {name}", at + 1, passes.len()));
         }
-        match one_pass(request, &draft, name, crew, at == 0, &mut all) {
+        run.input = request.input && at == 0;
+        match run.under(&draft, name, crew, &mut all) {
             Ok(()) => {}
             Err(error) if all.launches.is_empty() => {
                 draft.discard();
@@ -146,16 +184,6 @@ pub fn capture(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> Result<Captu
     }
     let manifest = manifest(request, &mut all);
     Ok(Captured { draft, manifest, notes: all.notes, failed: all.failed })
-}
-
-/// What the passes gave so far.
-#[derive(Default)]
-struct Gathered {
-    passes: Vec<Pass>,
-    launches: Vec<Launched>,
-    notes: Vec<(String, Note)>,
-    failed: Option<Failed>,
-    versions: std::collections::BTreeMap<String, String>,
 }
 
 /// The directory of the artifact: of a rank inside the folder of its job.
@@ -177,102 +205,6 @@ pub fn target_name(command: &[OsString]) -> String {
     if name.is_empty() { "command".to_owned() } else { name }
 }
 
-fn one_pass(
-    request: &Request<'_>,
-    draft: &Draft,
-    name: &str,
-    crew: &Crew,
-    first: bool,
-    all: &mut Gathered,
-) -> Result<(), Error> {
-    let folder = absolute(&draft.raw_dir(name)?);
-    let rank = request.rank.as_ref().map_or(0, |rank| rank.rank);
-    let launch = Launch { target: &request.command, folder: &folder, rank };
-    let mut notes = crew.absent.clone();
-    let started = crew.start(&launch, request.profile.name, &mut notes)?;
-    let spec = spec(&started, &folder, request.input && first);
-    let limits = Limits { grace: request.limits.grace.max(crew.grace()), ..request.limits };
-    let ended = process::run(&spec, &limits, request.stop);
-    notes.extend(started.stop());
-    notes.extend(crew.after(&launch));
-    let ended = ended?;
-    remove_empty(&spec, &ended);
-    notes.extend(notes_of(&ended, request.limits.timeout));
-    if !ended.succeeded() && all.failed.is_none() {
-        let reason = format!("{} {}", target_name(&request.command), how(&ended, request.limits.timeout));
-        let code = if ended.exit_code == Some(0) { 124 } else { ended.shell_code() };
-        all.failed = Some(Failed { reason, code });
-    }
-    all.launches.push(launched(name, &spec, &ended));
-    all.versions.extend(crew.versions());
-    all.passes.push(Pass {
-        name: name.to_owned(),
-        profilers: crew.names(),
-        // The importer replaces these with what the raw files state.
-        clock: "CLOCK_MONOTONIC".to_owned(),
-        start_unix_ns: ended.start_unix_ns,
-        start_monotonic_ns: ended.start_monotonic_ns,
-        ranks: Vec::new(),
-    });
-    all.notes.extend(notes.into_iter().map(|note| (name.to_owned(), note)));
-    Ok(())
-}
-
-fn spec(started: &crew::Started, folder: &Path, input: bool) -> Spec {
-    let mut words = started.line.iter().cloned();
-    let mut env = started.env.clone();
-    env.push((RAW_DIR.into(), folder.as_os_str().to_owned()));
-    Spec {
-        program: words.next().unwrap_or_default(),
-        args: words.collect(),
-        env,
-        unset: Vec::new(),
-        dir: None,
-        stdout: folder.join("stdout.txt"),
-        stderr: folder.join("stderr.txt"),
-        echo: true,
-        input,
-    }
-}
-
-/// A file without a byte says no more than none, and an import would report it as lost.
-fn remove_empty(spec: &Spec, ended: &Ended) {
-    for (file, bytes) in [&spec.stdout, &spec.stderr].into_iter().zip(ended.output_bytes) {
-        if bytes == 0 {
-            // An empty file that stays does no harm.
-            let _ = std::fs::remove_file(file);
-        }
-    }
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// Looks for the program as the system will: a path, or a name in `PATH`.
-fn find_program(program: &std::ffi::OsStr) -> Result<PathBuf, Error> {
-    let refuse = |reason, hint| Error::Program { program: program.to_string_lossy().into_owned(), reason, hint };
-    let path = Path::new(program);
-    let named = path.components().count() > 1 || program.is_empty();
-    let places: Vec<PathBuf> = if named {
-        vec![path.to_owned()]
-    } else {
-        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).map(|folder| folder.join(path)).collect()
-    };
-    let files: Vec<&PathBuf> = places.iter().filter(|place| place.is_file()).collect();
-    if files.is_empty() {
-        let hint = if named { "check the path" } else { "check its name, or give its path" };
-        return Err(refuse(if named { "there is no such file" } else { "it is not in PATH" }, hint));
-    }
-    let found = files.into_iter().find(|file| is_executable(file));
-    found.cloned().ok_or_else(|| refuse("it is not executable", "`chmod +x` it, or name its interpreter first"))
-}
-
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,19 +214,22 @@ mod tests {
     }
 
     #[test]
+    fn after_an_interrupt_an_import_is_advised_only_where_there_is_something_to_import() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pass = folder.path().join("raw/nsys");
+        std::fs::create_dir_all(&pass).expect("made");
+        std::fs::write(pass.join("stdout.txt"), "text").expect("written");
+        let told = Error::Interrupted { partial: folder.path().to_owned() }.to_string();
+        assert!(told.contains("nothing was recorded") && !told.contains("import"), "{told}");
+        std::fs::write(pass.join("nsys.qdstrm"), "data").expect("written");
+        let told = Error::Interrupted { partial: folder.path().to_owned() }.to_string();
+        assert!(told.contains("proftool import"), "{told}");
+    }
+
+    #[test]
     fn a_command_is_called_by_the_file_name_of_its_first_word() {
         assert_eq!(target_name(&words("/usr/bin/python3 serve.py")), "python3");
         assert_eq!(target_name(&words("./run.sh")), "run.sh");
         assert_eq!(target_name(&words("..")), "command");
-    }
-
-    #[test]
-    fn a_program_that_cannot_run_is_refused_with_what_to_try() {
-        assert!(find_program("sh".as_ref()).is_ok());
-        let error = |program: &str| find_program(program.as_ref()).expect_err("refused").to_string();
-        assert!(error("proftool-no-such-program").contains("not in PATH"));
-        assert!(error("/no/such/file").contains("no such file"));
-        assert!(error("").contains("hint"));
-        assert!(error("/etc/passwd").contains("chmod"));
     }
 }

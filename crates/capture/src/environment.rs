@@ -3,12 +3,21 @@
 //! An artifact is mailed around, so a variable is left out when its name says that it is a secret, or its value looks
 //! like one. When in doubt it goes: a missing variable is a nuisance, a published key a disaster.
 
+mod line;
+mod secrets;
 mod value;
 
 use std::collections::BTreeMap;
 
+pub use line::{command_line, secrets_of_line};
+pub use secrets::{Secret, secrets};
+
 /// What stands in place of a secret in a command line.
 pub const REMOVED: &str = "<removed>";
+/// What stands in place of each byte of a secret in a file whose parts must keep their places.
+pub const MASK: u8 = b'x';
+/// Letters that the name of a machine has at least before it is looked for in values.
+const SHORTEST_HOST: usize = 4;
 /// Bytes of a value that are kept: exported shell functions and lists of colours fill pages and tell nothing.
 const LONGEST: usize = 4096;
 
@@ -36,40 +45,30 @@ pub fn keep(variables: impl IntoIterator<Item = (String, String)>) -> Kept {
     kept
 }
 
-/// The environment of this process, split likewise.
+/// The environment of this process, split likewise; a value with this machine's name in it goes, too.
 pub fn of_this_process() -> Kept {
-    keep(
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let mut kept = keep(
         std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
-    )
+    );
+    remove_naming(&mut kept, host.trim());
+    kept
 }
 
-/// A command line with [`REMOVED`] in place of secrets: the values of `--api-key VALUE`, `--token=VALUE` and
-/// `TOKEN=VALUE`, and whatever looks like a secret by itself.
-pub fn command_line(words: &[String]) -> Vec<String> {
-    let mut kept = Vec::with_capacity(words.len());
-    let mut flag: Option<&String> = None;
-    for word in words {
-        if flag.take().is_some_and(|flag| !word.starts_with('-') && is_secret_flag(flag, word)) {
-            kept.push(REMOVED.to_owned());
-            continue;
-        }
-        match word.split_once('=') {
-            Some((name, value))
-                if is_name(name)
-                    && !value.is_empty()
-                    && (is_secret_flag(name, value) || value::is_secret(name, value)) =>
-            {
-                kept.push(format!("{name}={REMOVED}"));
-            }
-            _ if value::is_secret("", word) => kept.push(REMOVED.to_owned()),
-            _ => {
-                flag = Some(word).filter(|word| word.starts_with('-') && is_name(word));
-                kept.push(word.clone());
-            }
-        }
-    }
-    kept
+/// Removes the variables whose value has that word in it: launchers put the machine's name into paths and addresses. A
+/// name of a few letters could be any word.
+fn remove_naming(kept: &mut Kept, host: &str) {
+    let short = host.split('.').next().filter(|short| short.len() >= SHORTEST_HOST);
+    let Some(short) = short else { return };
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let (gone, variables) = std::mem::take(&mut kept.variables)
+        .into_iter()
+        .partition(|(_, value)| value.split(|letter| !is_part(letter)).any(|word| word == short));
+    let gone: BTreeMap<String, String> = gone;
+    kept.variables = variables;
+    kept.removed.extend(gone.into_keys());
+    kept.removed.sort();
 }
 
 /// As [`is_secret_name`] for a flag or an assignment: a session in a command line is that of a tool (`--session-new=a`).
@@ -141,6 +140,7 @@ static PLACES: &[&str] = &[
     "SLURM_JOB_USER",
     "SLURM_LAUNCH_NODE_IPADDR",
     "SLURM_NODELIST",
+    "SLURM_SRUN_COMM_HOST",
     "SLURM_STEP_NODELIST",
     "SLURM_SUBMIT_HOST",
     "SLURM_TOPOLOGY_ADDR",
@@ -148,6 +148,10 @@ static PLACES: &[&str] = &[
     "USER",
     "USERNAME",
 ];
+/// Variables with which launchers connect their processes: beginnings of their names, and words in them. They hold names and
+/// addresses of machines, and the whole command line (seen of Open MPI 4.1.4 with PMIx 4.2.2).
+static WIRING: &[&str] = &["OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "HYDI_", "MPIR_", "I_MPI_"];
+static WIRES: &[&str] = &["ARGV", "HOSTNAME", "HOSTS", "LOCATION", "PATH", "PORT", "TMPDIR", "TRANSPORTS", "URI"];
 /// Beginnings of names whose variables all go: credentials of services, and where a user came from.
 static BEGINNINGS: &[&str] = &["AWS_", "SSH_", "VAULT_", "GPG_"];
 /// Names, or their ends, that hold addresses with credentials.
@@ -156,12 +160,28 @@ static ADDRESSES: &[&str] = &["DATABASE_URL", "CONNECTION_STRING", "CONN_STR", "
 fn is_secret_name(name: &str, value: &str) -> bool {
     let words = words(name);
     let whole = words.join("_");
-    if PLACES.contains(&whole.as_str()) {
+    if is_place(&words, &whole) || BEGINNINGS.iter().any(|begin| whole.starts_with(begin)) {
         return true;
     }
-    if BEGINNINGS.iter().any(|begin| whole.starts_with(begin)) || ADDRESSES.iter().any(|end| whole.ends_with(end)) {
-        return true;
-    }
+    ADDRESSES.iter().any(|end| whole.ends_with(end)) || has_secret_word(&words, value)
+}
+
+/// As [`is_secret_name`] for what lets somebody in: neither a place, nor a person, nor a session of a desktop.
+fn is_key_name(name: &str, value: &str) -> bool {
+    let mut words = words(name);
+    let whole = words.join("_");
+    words.retain(|word| !["SESSION", "XAUTHORITY"].contains(&word.as_str()));
+    !is_place(&words, &whole) && (ADDRESSES.iter().any(|end| whole.ends_with(end)) || has_secret_word(&words, value))
+}
+
+fn is_place(words: &[String], whole: &str) -> bool {
+    let wired = WIRING.iter().any(|begin| whole.starts_with(begin));
+    // `URI2` and `URI21` are the same for other versions.
+    let wire = |word: &String| WIRES.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+    PLACES.contains(&whole) || (wired && words.iter().any(wire))
+}
+
+fn has_secret_word(words: &[String], value: &str) -> bool {
     words.iter().any(|word| match word.as_str() {
         // `MAX_TOKENS=4096` counts them, `CACHE_KEYS=true` does not hold one.
         "TOKENS" | "KEYS" if is_setting(value) => false,

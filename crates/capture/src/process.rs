@@ -6,6 +6,7 @@
 
 pub mod ask;
 mod family;
+pub mod guard;
 mod output;
 pub mod signals;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use family::Family;
 pub use family::adopt_orphans;
+use guard::Guard;
 use proftool_tracer::clock::{monotonic_ns, unix_ns};
 
 /// How often a run is looked at: signals to forward, limits.
@@ -162,13 +164,33 @@ impl Error {
 /// When it cannot be started or watched, or its output files cannot be made. How it ended is no error.
 pub fn run(spec: &Spec, limits: &Limits, stop: &AtomicBool) -> Result<Ended, Error> {
     let family = Family::new();
+    let guard = Guard::start(family.mark());
+    run_guarded(spec, limits, stop, family, guard)
+}
+
+/// As [`run`] for a tool's short answer: the kernel kills it with proftool.
+///
+/// # Errors
+/// As [`run`].
+fn run_alone(spec: &Spec, limits: &Limits) -> Result<Ended, Error> {
+    run_guarded(spec, limits, &AtomicBool::new(false), Family::new(), Guard::none())
+}
+
+fn run_guarded(
+    spec: &Spec,
+    limits: &Limits,
+    stop: &AtomicBool,
+    family: Family,
+    mut guard: Guard,
+) -> Result<Ended, Error> {
     let (out, err) = (output::Kept::create(&spec.stdout)?, output::Kept::create(&spec.stderr)?);
     let clocks = (unix_ns(), monotonic_ns());
     let started = Instant::now();
     let mut child = command(spec, &family).spawn().map_err(|cause| Error::start(&spec.program, cause))?;
     let pid = child.id() as libc::pid_t;
     let _forwarding = signals::forward_to_group(pid);
-    let family = family.of(pid);
+    guard.root(pid);
+    let family = family.of(pid).without(guard.pid());
     let pipes =
         [out.copy_from(child.stdout.take().map(Into::into)), err.copy_from(child.stderr.take().map(Into::into))];
     let echo = spec.echo.then(|| output::Echo::start([&spec.stdout, &spec.stderr]));

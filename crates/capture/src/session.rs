@@ -1,43 +1,44 @@
 //! One capture: prepare the targets, measure their blocks alternately, verify their outputs, write `raw/`.
 
+pub mod part;
+mod sampling;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proftool_trace::manifest::{self, Manifest, Pass, Results};
 use proftool_trace::{Draft, artifact};
-use proftool_workloads::{self as workloads, Block, Role, Session, Settings, Target};
+use proftool_workloads::{self as workloads, Backend, Block, Role, Session, Settings, Target};
 
 use proftool_tracer::clock::unix_ns;
 
-use crate::profilers::host;
+use crate::profilers::{Note, host, nvml};
 use crate::profiles::Profile;
+use sampling::{Sampled, Sampling};
 
 /// What can go wrong in a capture.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A parameter is unknown or has a bad value.
     #[error(transparent)]
-    Usage(workloads::Error),
+    Usage(Box<workloads::Error>),
     /// A target could not be prepared; nothing is left behind.
     #[error("{target} cannot start: {reason}")]
     Prepare {
         /// Name of the target.
         target: &'static str,
         /// Why.
-        reason: workloads::Error,
+        reason: Box<workloads::Error>,
     },
     /// The target failed while it ran.
-    #[error(
-        "{target} failed: {reason} (hint: what was recorded stays in {}; read it with `proftool import`)",
-        join(partial)
-    )]
+    #[error("{target} failed: {reason} (hint: {})", after_failure(partial))]
     Target {
         /// Name of the target.
         target: &'static str,
         /// Why.
-        reason: workloads::Error,
-        /// The folders that keep what was recorded.
+        reason: Box<workloads::Error>,
+        /// The folders that keep what was recorded; none where nothing was.
         partial: Vec<PathBuf>,
     },
     /// The trace could not be written.
@@ -46,24 +47,41 @@ pub enum Error {
     )]
     Trace {
         /// Why.
-        reason: workloads::Error,
+        reason: Box<workloads::Error>,
+    },
+    /// A run of a target under a profiler could not be, or not leave its results.
+    #[error("the target cannot run as a pass: {reason} (hint: free some space, or capture with --profile minimal)")]
+    Part {
+        /// Why.
+        reason: String,
     },
     /// The artifact could not be written.
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
     /// The user stopped it.
-    #[error(
-        "interrupted; what was recorded stays in {} (hint: read it with `proftool import`, or remove it)",
-        join(partial)
-    )]
+    #[error("interrupted; {}", after_interrupt(partial))]
     Interrupted {
-        /// The folders that keep what was recorded.
+        /// The folders that keep what was recorded; none where nothing was.
         partial: Vec<PathBuf>,
     },
 }
 
 fn join(folders: &[PathBuf]) -> String {
     folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+fn after_failure(partial: &[PathBuf]) -> String {
+    if partial.is_empty() {
+        return "nothing was recorded; --profile minimal records what it does until then".to_owned();
+    }
+    format!("what was recorded stays in {}; read it with `proftool import`", join(partial))
+}
+
+fn after_interrupt(partial: &[PathBuf]) -> String {
+    if partial.is_empty() {
+        return "nothing was recorded, and nothing is left behind".to_owned();
+    }
+    format!("what was recorded stays in {} (hint: read it with `proftool import`, or remove it)", join(partial))
 }
 
 /// What is known about the machine before a capture starts.
@@ -101,6 +119,8 @@ pub struct Request<'a> {
     pub warmup: usize,
     /// Measured blocks a target.
     pub blocks: usize,
+    /// What executes them, not `auto`.
+    pub backend: Backend,
     /// Preset of passes.
     pub profile: &'static Profile,
     /// Folder of the artifacts.
@@ -131,6 +151,8 @@ pub struct Captured {
     pub draft: Draft,
     /// The manifest without its tables.
     pub manifest: Manifest,
+    /// What there is to say about its passes, by their names.
+    pub notes: Vec<(String, Note)>,
 }
 
 struct Run {
@@ -156,7 +178,10 @@ pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Res
         progress(Progress { what, done, total });
         done += 1;
     };
-    if let Err(error) = measure(request, &mut runs, &order, &mut step) {
+    let sampling = Sampling::start(request, &runs);
+    let measured = measure(request, &mut runs, &order, &mut step);
+    let sampled = sampling.stop();
+    if let Err(error) = measured {
         return Err(abandon(request, runs, error));
     }
     let mut checks = Vec::new();
@@ -171,7 +196,11 @@ pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Res
     progress(Progress { what: "write", done: total, total });
     let names: Vec<String> = runs.iter().map(|run| run.draft.name()).collect();
     let pairs: Vec<_> = (0..runs.len()).map(|index| pair(&runs, &names, index, &order)).collect();
-    runs.into_iter().zip(checks).zip(pairs).map(|((run, checks), pair)| finish(request, run, checks, pair)).collect()
+    runs.into_iter()
+        .zip(checks)
+        .zip(pairs)
+        .map(|((run, checks), pair)| finish(request, run, checks, pair, &sampled))
+        .collect()
 }
 
 enum Stopped {
@@ -186,7 +215,10 @@ impl Request<'_> {
     /// [`Error::Usage`] for the first parameter that is unknown or has a bad value.
     pub fn resolve(&self) -> Result<Vec<BTreeMap<String, String>>, Error> {
         let settings = self.settings();
-        self.targets.iter().map(|target| target.resolve(&settings).map_err(Error::Usage)).collect()
+        self.targets
+            .iter()
+            .map(|target| target.resolve(&settings).map_err(|error| Error::Usage(Box::new(error))))
+            .collect()
     }
 
     fn settings(&self) -> Settings {
@@ -199,6 +231,8 @@ impl Request<'_> {
             warmup: self.warmup,
             device_name: self.environment.device_name.clone(),
             arch: self.environment.arch.clone(),
+            backend: self.backend,
+            record: self.profile.traced,
         }
     }
 }
@@ -236,7 +270,7 @@ fn prepare_one(
         Ok(session) => Ok(Run { target, session, parameters, draft, blocks: Vec::new(), start_unix_ns }),
         Err(reason) => {
             draft.discard();
-            Err(Error::Prepare { target: target.name, reason })
+            Err(Error::Prepare { target: target.name, reason: Box::new(reason) })
         }
     }
 }
@@ -265,10 +299,15 @@ fn check_stop(request: &Request<'_>) -> Result<(), Stopped> {
     if request.stop.load(Ordering::Relaxed) { Err(Stopped::Interrupted) } else { Ok(()) }
 }
 
-/// Keeps what was recorded in the `.partial` directories and says why the capture ended.
+/// Keeps what was recorded in the `.partial` directories, where something was, and says why the capture ended.
 fn abandon(request: &Request<'_>, runs: Vec<Run>, why: Stopped) -> Error {
-    let partial: Vec<PathBuf> = runs.iter().map(|run| run.draft.path().to_owned()).collect();
+    let mut partial = Vec::new();
     for run in runs {
+        if !request.profile.traced {
+            run.draft.discard();
+            continue;
+        }
+        partial.push(run.draft.path().to_owned());
         if let Ok(folder) = run.draft.raw_dir(host::PASS) {
             // The capture has failed already; an error here would hide why.
             let _ = run.session.finish(&folder.join(host::FILE));
@@ -276,7 +315,9 @@ fn abandon(request: &Request<'_>, runs: Vec<Run>, why: Stopped) -> Error {
     }
     match why {
         Stopped::Interrupted => Error::Interrupted { partial },
-        Stopped::Failed(index, reason) => Error::Target { target: request.targets[index].name, reason, partial },
+        Stopped::Failed(index, reason) => {
+            Error::Target { target: request.targets[index].name, reason: Box::new(reason), partial }
+        }
     }
 }
 
@@ -326,18 +367,22 @@ fn finish(
     run: Run,
     checks: Vec<manifest::Check>,
     pair: Option<manifest::Pair>,
+    sampled: &Sampled,
 ) -> Result<Captured, Error> {
     let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
     let modelled = run.session.modelled();
     let simulated = run.session.simulated();
     let iterations = run.session.iterations();
     let mut passes = Vec::new();
-    if !request.profile.profilers().is_empty() {
+    if request.profile.traced {
         let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
-        run.session.finish(&file).map_err(|reason| Error::Trace { reason })?;
+        run.session.finish(&file).map_err(|reason| Error::Trace { reason: Box::new(reason) })?;
         passes.push(Pass {
             name: host::PASS.to_owned(),
-            profilers: request.profile.profilers().iter().map(|profiler| profiler.name.to_owned()).collect(),
+            profilers: std::iter::once(host::PROFILER.name)
+                .chain(sampled.version.as_ref().map(|_| nvml::PROFILER.name))
+                .map(str::to_owned)
+                .collect(),
             // The importer replaces these with what the raw file states.
             clock: "CLOCK_MONOTONIC".to_owned(),
             start_unix_ns: run.start_unix_ns,
@@ -346,6 +391,7 @@ fn finish(
         });
     }
     let environment = &request.environment;
+    let version_of_nvml = sampled.version.clone().map(|version| (nvml::PROFILER.name.to_owned(), version));
     let manifest = Manifest {
         format: manifest::FORMAT,
         target: manifest::Target { name: run.target.name.to_owned(), parameters: run.parameters, seed: request.seed },
@@ -357,7 +403,7 @@ fn finish(
         git: environment.git.clone(),
         host: environment.host.clone(),
         devices: Vec::new(),
-        versions: environment.versions.clone(),
+        versions: environment.versions.clone().into_iter().chain(version_of_nvml).collect(),
         passes,
         warmup: request.warmup as u64,
         iterations: iterations as u64,
@@ -367,7 +413,8 @@ fn finish(
         modelled,
         command: None,
     };
-    Ok(Captured { draft: run.draft, manifest })
+    let notes = sampled.notes.iter().map(|note| (host::PASS.to_owned(), note.clone())).collect();
+    Ok(Captured { draft: run.draft, manifest, notes })
 }
 
 fn results(blocks: &[Block], checks: Vec<manifest::Check>, verified: bool) -> Results {

@@ -8,23 +8,29 @@ use std::time::Duration;
 use proftool_capture::Environment;
 use proftool_capture::command::{self, Captured, Error, Request};
 use proftool_capture::process::Limits;
-use proftool_capture::profilers::Severity;
-use proftool_capture::profiles::{Plan, Profile, Wanted};
+use proftool_capture::profilers::{Options, Severity};
+use proftool_capture::profiles::{Plan, Profile, Records, Wanted};
 use proftool_trace::manifest::Host;
 
 static TWO: Profile = Profile {
     name: "two",
     doc: "one pass of the two has a profiler that is not there",
-    built_in: None,
-    passes: &[Plan { name: "first", profilers: &[] }, Plan { name: "second", profilers: &[ABSENT] }],
+    traced: false,
+    target_passes: &[],
+    passes: &[plan("first", &[]), plan("second", &[ABSENT])],
 };
 
 static IMPOSSIBLE: Profile = Profile {
     name: "impossible",
     doc: "needs what no version has",
-    built_in: None,
-    passes: &[Plan { name: "only", profilers: &[Wanted { name: "no-such-profiler", where_present: false }] }],
+    traced: false,
+    target_passes: &[],
+    passes: &[plan("only", &[Wanted { name: "no-such-profiler", where_present: false }])],
 };
+
+const fn plan(name: &'static str, profilers: &'static [Wanted]) -> Plan {
+    Plan { name, profilers, records: Records::Anything, otherwise: None }
+}
 
 const ABSENT: Wanted = Wanted { name: "no-such-profiler", where_present: true };
 
@@ -32,6 +38,7 @@ fn request<'a>(place: &Path, profile: &'static Profile, script: &str, stop: &'a 
     Request {
         command: ["sh", "-c", script].map(Into::into).to_vec(),
         profile,
+        options: Options::default(),
         artifacts: place.to_owned(),
         rank: None,
         limits: Limits { timeout: Some(Duration::from_secs(30)), grace: Duration::from_millis(200) },

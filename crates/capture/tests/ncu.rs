@@ -306,7 +306,7 @@ fn capture(found: &Found, folder: &Path, target: &[&str]) -> (Vec<Note>, Vec<Str
     let target: Vec<OsString> = target.iter().map(OsString::from).collect();
     let launch = Launch { target: &target, folder, rank: 1 };
     let Kind::Wraps(wrap) = &ncu::PROFILER.kind else { panic!("ncu starts the target") };
-    let words = (wrap.command)(found, &launch).unwrap();
+    let (words, _) = (wrap.command)(found, &launch, &proftool_capture::profilers::Options::default()).unwrap();
     assert!(words.contains(&OsString::from("--metrics")), "{words:?}");
     run(&words);
     let notes = (wrap.after)(found, &launch);

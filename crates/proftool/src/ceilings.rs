@@ -1,4 +1,9 @@
-//! The measured roofs of this machine: a cache per hardware key and kernel version, and the canonical table.
+//! The measured roofs of this machine: a cache per hardware key and kernel version, and the canonical table. Here those of
+//! its processor, in [`gpu`] those of its GPUs.
+
+pub(crate) mod gpu;
+pub(crate) mod store;
+pub(crate) mod watch;
 
 use std::path::PathBuf;
 
@@ -67,13 +72,18 @@ pub(crate) fn measure(machine: &Machine) -> Result<DataFrame, Failure> {
 
 /// Forgetting the cache is the user's: the folder is named here.
 pub(crate) fn cache_folder(machine: &Machine) -> Option<PathBuf> {
+    let key = proftool_hardware::hardware_key(&machine.cpu, machine.cpu.cores.len());
+    let kernel = proftool_hardware::slug(&machine.kernel);
+    Some(cache_base()?.join(METHOD).join(key).join(kernel))
+}
+
+/// The folder of everything that was measured.
+fn cache_base() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;
-    let key = proftool_hardware::hardware_key(&machine.cpu, machine.cpu.cores.len());
-    let kernel = proftool_hardware::slug(&machine.kernel);
-    Some(base.join("proftool").join("ceilings").join(METHOD).join(key).join(kernel))
+    Some(base.join("proftool").join("ceilings"))
 }
 
 /// The canonical table with the same roofs for each of `devices`: CPU devices are cores of one machine.

@@ -101,7 +101,9 @@ impl From<proftool_capture::Error> for Failure {
         let kind = match &error {
             proftool_capture::Error::Usage(_) => Kind::Usage,
             proftool_capture::Error::Prepare { .. } | proftool_capture::Error::Target { .. } => Kind::Target,
-            proftool_capture::Error::Artifact(_) | proftool_capture::Error::Trace { .. } => Kind::Io,
+            proftool_capture::Error::Artifact(_)
+            | proftool_capture::Error::Trace { .. }
+            | proftool_capture::Error::Part { .. } => Kind::Io,
             proftool_capture::Error::Interrupted { .. } => Kind::Interrupted,
         };
         Self::new(kind, error)

@@ -5,6 +5,7 @@ mod ceilings;
 mod commands;
 mod failure;
 mod hardware_key;
+mod inject;
 mod interrupt;
 mod machine;
 mod memory;
@@ -23,6 +24,7 @@ use crate::commands::Cli;
 
 fn main() -> ExitCode {
     memory::keep_freed_buffers();
+    inject::offer();
     let cli = Cli::parse();
     match cli.run() {
         Ok(code) => ExitCode::from(code),

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::Error;
-use crate::profilers::{self, Found, Kind, Launch, Missing, Note, Profiler, Running, Severity};
-use crate::profiles::{Plan, Profile};
+use crate::profilers::{self, Found, Kind, Launch, Missing, Note, Options, Profiler, Running, Severity};
+use crate::profiles::Plan;
 
 /// The profilers of one pass that work here.
 pub(super) struct Crew {
@@ -14,15 +14,15 @@ pub(super) struct Crew {
     pub(super) absent: Vec<Note>,
 }
 
-/// The passes of a preset with their profilers. A pass none of whose profilers works here is left out, unless no other
-/// would be left.
+/// The passes with their profilers; a pass that cannot be is replaced by its other form. A pass none of whose profilers
+/// works here is left out, unless no other would be left.
 ///
 /// # Errors
 /// [`Error::Profiler`] for the first profiler that a pass needs and that cannot work here.
-pub(super) fn find(profile: &'static Profile) -> Result<Vec<(&'static str, Crew)>, Error> {
+pub(super) fn find(profile: &'static str, plans: &[Plan]) -> Result<Vec<(&'static str, Crew)>, Error> {
     let mut passes = Vec::new();
-    for plan in profile.passes {
-        passes.push((plan.name, crew(profile.name, plan)?));
+    for plan in plans {
+        passes.push(crew_or_other(profile, plan)?);
     }
     let empty = |crew: &Crew| crew.members.is_empty();
     if passes.iter().any(|(_, crew)| !empty(crew)) {
@@ -33,7 +33,24 @@ pub(super) fn find(profile: &'static Profile) -> Result<Vec<(&'static str, Crew)
     Ok(passes)
 }
 
-fn crew(profile: &'static str, plan: &'static Plan) -> Result<Crew, Error> {
+/// The crew of a pass, or of the one that takes its place: then a note says why.
+fn crew_or_other(profile: &'static str, plan: &Plan) -> Result<(&'static str, Crew), Error> {
+    let first = match (crew(profile, plan), plan.otherwise) {
+        (Ok(crew), _) => return Ok((plan.name, crew)),
+        (Err(error), None) => return Err(error),
+        (Err(error), Some(other)) => (error, other),
+    };
+    let (Error::Profiler { profiler, missing, .. }, other) = first else { return Err(first.0) };
+    let Ok(mut crew) = crew(profile, other) else {
+        // The first is what the preset is about; its fix is the one to tell.
+        return Err(Error::Profiler { profile, profiler, missing });
+    };
+    let detail = format!("{} takes the place of {profiler}: {missing}", other.name);
+    crew.absent.push(Note { severity: Severity::Info, code: "profiler_replaced", detail });
+    Ok((other.name, crew))
+}
+
+fn crew(profile: &'static str, plan: &Plan) -> Result<Crew, Error> {
     let mut crew = Crew { members: Vec::new(), absent: Vec::new() };
     for wanted in plan.profilers {
         let Some(profiler) = profilers::find(wanted.name) else {
@@ -75,6 +92,11 @@ impl Started {
 }
 
 impl Crew {
+    /// Whether none of its profilers works here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Names of the profilers.
     pub(super) fn names(&self) -> Vec<String> {
         self.members.iter().map(|(profiler, _)| profiler.name.to_owned()).collect()
@@ -83,6 +105,12 @@ impl Crew {
     /// Names and versions of the profilers.
     pub(super) fn versions(&self) -> impl Iterator<Item = (String, String)> {
         self.members.iter().map(|(profiler, found)| (profiler.name.to_owned(), found.version.clone()))
+    }
+
+    /// The profiler whose command starts the target: what the run's end is told by.
+    pub(super) fn wrapper(&self) -> Option<&'static str> {
+        let mut wrapping = self.members.iter().filter(|(profiler, _)| matches!(profiler.kind, Kind::Wraps(_)));
+        wrapping.next().map(|(profiler, _)| profiler.name)
     }
 
     /// The longest time that one of them needs to write its report once it is told to stop.
@@ -103,6 +131,7 @@ impl Crew {
         &self,
         launch: &Launch<'_>,
         profile: &'static str,
+        options: &Options,
         notes: &mut Vec<Note>,
     ) -> Result<Started, Error> {
         let mut started = Started { line: launch.target.to_vec(), env: Vec::new(), running: Vec::new() };
@@ -111,7 +140,10 @@ impl Crew {
             match &profiler.kind {
                 Kind::Wraps(wrap) => {
                     let inner = std::mem::take(&mut started.line);
-                    started.line = (wrap.command)(found, &Launch { target: &inner, ..*launch }).map_err(refuse)?;
+                    let inner = Launch { target: &inner, ..*launch };
+                    let (line, said) = (wrap.command)(found, &inner, options).map_err(refuse)?;
+                    started.line = line;
+                    notes.extend(said);
                 }
                 Kind::Injected(inject) => started.env.extend((inject.environment)(found, launch).map_err(refuse)?),
                 Kind::Inside | Kind::Beside(_) => {}

@@ -42,6 +42,13 @@ static GO: &[(&str, &str)] = &[
     ("A7", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
     ("A8", "q7Zt3Lx9Pb2Vm5Kd8Rw1Ny"),
     ("A9", "9f86d081884c7d659a2feaa0c55ad015"),
+    ("LOGIN", "alice:hunter2@cache.example:6379"),
+    ("OMPI_ARGV", "capture -- serve --api-key abc"),
+    ("OMPI_FILE_LOCATION", "/tmp/ompi.node-a.0/pid.1/0/0"),
+    ("OMPI_MCA_orte_hnp_uri", "199360512.0;tcp://192.0.2.2:41297"),
+    ("PMIX_HOSTNAME", "node-a"),
+    ("PMIX_SERVER_URI41", "199360512.0;tcp4://127.0.0.1:34361"),
+    ("PMI_PORT", "node-a:40000"),
 ];
 
 static STAY: &[(&str, &str)] = &[
@@ -75,6 +82,11 @@ static STAY: &[(&str, &str)] = &[
     ("GIT_COMMIT", "d2fba89e7c1a4b5f60718293a4b5c6d7e8f90a1b"),
     ("IMAGE_DIGEST", "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     ("RANK", "3"),
+    ("OMPI_COMM_WORLD_RANK", "3"),
+    ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+    ("PMIX_NAMESPACE", "199360513"),
+    ("PMI_RANK", "3"),
+    ("BASE_IMAGE", "pytorch:25.06@sha256:9f86d081884c7d65"),
     ("WORLD_SIZE", "8"),
     ("MASTER_PORT", "29500"),
     ("SLURM_JOB_ID", "123456"),
@@ -111,6 +123,20 @@ fn what_was_removed_is_told_by_name_only() {
     assert_eq!((kept.removed.len(), kept.variables.len()), (GO.len(), STAY.len()));
     let text = format!("{kept:?}");
     assert!(!text.contains("hunter2") && text.contains("PROXY"), "{text}");
+}
+
+#[test]
+fn a_value_with_the_name_of_the_machine_goes() {
+    let named = |host| {
+        let mut kept = keep(
+            [("TMP", "/tmp/ompi.node-a.0/x"), ("OTHER", "node-abc")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        remove_naming(&mut kept, host);
+        kept.removed.join(",")
+    };
+    assert_eq!(named("node-a.example"), "TMP");
+    assert_eq!((named("vm"), named("")), (String::new(), String::new()));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
         || has_prefixed(value)
         || is_jwt(value)
         || assigns(value)
-        || value.split_whitespace().any(has_login)
+        || value.split_whitespace().any(|word| has_login(word) || is_login(word))
         || (!is_paths(value) && looks_random(name, value))
 }
 
@@ -129,8 +129,18 @@ fn has_login(word: &str) -> bool {
     })
 }
 
+/// `user:password@host` without a scheme; `name:tag@sha256:...` is an image.
+fn is_login(word: &str) -> bool {
+    word.rsplit_once('@').is_some_and(|(login, host)| {
+        let plain =
+            !login.contains(['/', '\\', '=']) && host.starts_with(|letter: char| letter.is_ascii_alphanumeric());
+        let parts = login.split_once(':').filter(|(user, password)| !user.is_empty() && !password.is_empty());
+        plain && parts.is_some() && !["sha256:", "sha512:"].iter().any(|digest| host.starts_with(digest))
+    })
+}
+
 /// Whether a value is a list of paths: hashes in the names of folders (a package store) are public.
-fn is_paths(value: &str) -> bool {
+pub(super) fn is_paths(value: &str) -> bool {
     value.split([':', ';', ',']).all(|path| path.is_empty() || path.starts_with(['/', '~', '.']))
 }
 

@@ -3,10 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Limits, Spec, Stopped, run};
+use super::{Limits, Spec, Stopped, run_alone};
 
 /// What is read of an answer; the metrics of a chip are 1 MB.
 const MOST: usize = 16 << 20;
@@ -56,7 +56,7 @@ pub fn ask(words: &[&OsStr], unset: &[&str], limit: Duration) -> Result<Answer, 
         input: false,
     };
     let limits = Limits { timeout: Some(limit), grace: Duration::ZERO };
-    let ended = run(&spec, &limits, &AtomicBool::new(false)).map_err(|error| error.to_string())?;
+    let ended = run_alone(&spec, &limits).map_err(|error| error.to_string())?;
     if ended.stopped == Some(Stopped::Timeout) {
         return Err(format!("it did not end within {} s", limit.as_secs_f64()));
     }

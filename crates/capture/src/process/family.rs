@@ -45,6 +45,17 @@ impl Family {
         Self { mark, root: 0, before }
     }
 
+    /// What is left of the run with that mark, seen from another process; a `root` of 0 is not known.
+    pub(super) fn of_mark(mark: &str, root: libc::pid_t) -> Self {
+        Self { mark: mark.to_owned(), root: root.max(0), before: BTreeSet::new() }
+    }
+
+    /// Takes a child of this process that has no part in the run.
+    pub(super) fn without(mut self, pid: Option<libc::pid_t>) -> Self {
+        self.before.extend(pid);
+        self
+    }
+
     /// The value of [`MARK`].
     pub(super) fn mark(&self) -> &str {
         &self.mark
@@ -60,19 +71,22 @@ impl Family {
         kill(-self.root, signal);
     }
 
-    /// Sends a signal to every process of the run.
-    pub(super) fn signal(&self, signal: libc::c_int) {
+    /// Sends a signal to every process of the run, and returns how many were seen.
+    pub(super) fn signal(&self, signal: libc::c_int) -> usize {
         let members = self.members();
+        let inside = |process: &Process| self.root > 0 && process.group == self.root;
         // The group first: at once, and also what was started since the members were listed.
-        kill(-self.root, signal);
-        let outside: Vec<_> =
-            members.iter().filter(|(_, process)| process.group != self.root).map(|(pid, _)| *pid).collect();
+        if members.values().any(inside) {
+            kill(-self.root, signal);
+        }
+        let outside: Vec<_> = members.iter().filter(|(_, process)| !inside(process)).map(|(pid, _)| *pid).collect();
         kill_all(&outside, signal);
+        members.len()
     }
 
-    /// Kills the whole family.
-    pub(super) fn kill(&self) {
-        self.signal(libc::SIGKILL);
+    /// Kills the whole family, as [`Family::signal`].
+    pub(super) fn kill(&self) -> usize {
+        self.signal(libc::SIGKILL)
     }
 
     /// Ends what outlived the command: left alone for `linger`, then SIGTERM, `grace` later SIGKILL. Returns how many
@@ -103,10 +117,13 @@ impl Family {
         let all = processes();
         let own = own_pid();
         let mut found: BTreeSet<libc::pid_t> = BTreeSet::from([self.root]);
+        // Kernel threads are in group 0, and 0 is the parent of the first process.
+        found.remove(&0);
         let adopts = ADOPTS.load(Ordering::Relaxed);
         for (pid, process) in &all {
             let adopted = adopts && process.parent == own && !self.before.contains(pid);
-            if process.group == self.root || process.session == self.root || adopted || self.is_marked(*pid) {
+            let rooted = self.root > 0 && (process.group == self.root || process.session == self.root);
+            if rooted || adopted || self.is_marked(*pid) {
                 found.insert(*pid);
             }
         }

@@ -1,8 +1,12 @@
 //! CUPTI's activity records of an unmodified program: the CUDA driver loads proftool's library into it, which writes a file
 //! (`docs/inject.md`).
 
+pub(super) mod library;
+
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use library::embed;
 
 use super::{Found, Inject, Kind, Launch, Missing, Note, Profiler, Severity, Variables};
 
@@ -14,24 +18,15 @@ pub static PROFILER: Profiler = Profiler {
     kind: Kind::Injected(Inject { environment, after }),
 };
 
-/// File of the library that the driver loads.
-const LIBRARY: &str = "libproftool_inject.so";
+/// Variable by which the driver knows the library.
+const INJECTION: &str = "CUDA_INJECTION64_PATH";
 
-/// Variable that names the library where it is not beside the program.
-const LIBRARY_VARIABLE: &str = "PROFTOOL_INJECT_PATH";
-
-/// What a loaded driver of NVIDIA shows.
-const DRIVER: &str = "/proc/driver/nvidia/version";
+/// What a loaded driver of NVIDIA shows, any of it: containers may hide the first, and Windows' Linux has the last.
+const DRIVER: [&str; 3] = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
 
 fn available() -> Result<Found, Missing> {
-    if !Path::new(DRIVER).exists() {
-        return Err(Missing {
-            reason: format!("no NVIDIA driver is loaded: {DRIVER} is absent"),
-            fix: "install the driver, or start the container with its devices, for example `docker run --gpus all`"
-                .to_owned(),
-        });
-    }
-    let path = library(std::env::var_os(LIBRARY_VARIABLE), std::env::current_exe().ok().as_deref())?;
+    driver()?;
+    let path = library::find()?;
     let cupti = proftool_inject::find().ok_or_else(|| Missing {
         reason: "CUPTI was not found in the places where CUDA and Python wheels put it".to_owned(),
         fix: "`pip install nvidia-cuda-cupti-cu12`, or name the library with PROFTOOL_CUPTI_PATH".to_owned(),
@@ -40,31 +35,23 @@ fn available() -> Result<Found, Missing> {
     Ok(Found { version, path: Some(path) })
 }
 
-/// The library: the stated one, or that beside the program, where cargo leaves it, or below the `lib` of its prefix.
-fn library(stated: Option<OsString>, program: Option<&Path>) -> Result<PathBuf, Missing> {
-    if let Some(stated) = stated.filter(|text| !text.is_empty()).map(PathBuf::from) {
-        if stated.is_file() {
-            return Ok(stated);
-        }
-        let reason = format!("{LIBRARY_VARIABLE} names {}, which is no file", stated.display());
-        return Err(Missing { reason, fix: format!("let it name {LIBRARY}") });
+/// Whether a driver is there.
+pub(super) fn driver() -> Result<(), Missing> {
+    if DRIVER.iter().any(|path| Path::new(path).exists()) {
+        return Ok(());
     }
-    let folder = program.and_then(Path::parent).unwrap_or(Path::new("."));
-    let places =
-        [folder.join(LIBRARY), folder.join("deps").join(LIBRARY), folder.join("../lib/proftool").join(LIBRARY)];
-    places.into_iter().find(|path| path.is_file()).ok_or_else(|| Missing {
-        reason: format!("{LIBRARY} is not beside the program"),
-        fix: format!("`cargo build --release -p proftool-inject`, or name it with {LIBRARY_VARIABLE}"),
+    Err(Missing {
+        reason: format!("no NVIDIA driver is loaded: {} is absent", DRIVER.join(" or ")),
+        fix: "install the driver, or start the container with its devices, for example `docker run --gpus all`"
+            .to_owned(),
     })
 }
 
 fn environment(found: &Found, launch: &Launch<'_>) -> Result<Variables, Missing> {
-    let library = found.path.clone().ok_or_else(|| Missing {
-        reason: format!("{LIBRARY} was not found"),
-        fix: format!("name it with {LIBRARY_VARIABLE}"),
-    })?;
+    let path = found.path.clone().map_or_else(library::find, Ok)?;
+    let library = library::provide(&path)?;
     let mut variables = vec![
-        (OsString::from("CUDA_INJECTION64_PATH"), library.into_os_string()),
+        (OsString::from(INJECTION), library.into_os_string()),
         (OsString::from("PROFTOOL_RAW_DIR"), launch.folder.as_os_str().to_owned()),
         (OsString::from("PROFTOOL_RANK"), launch.rank.to_string().into()),
     ];
@@ -79,11 +66,24 @@ fn environment(found: &Found, launch: &Launch<'_>) -> Result<Variables, Missing>
 fn after(_: &Found, launch: &Launch<'_>) -> Vec<Note> {
     let entries = std::fs::read_dir(launch.folder).into_iter().flatten().flatten();
     let written = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with(".cupti.trace")).count();
+    let mut notes: Vec<Note> = replaced(std::env::var_os(INJECTION)).into_iter().collect();
     if written > 0 {
-        return Vec::new();
+        return notes;
     }
     let detail = "no process of the command wrote CUPTI records: it used no CUDA, or stderr.txt says why they could not be recorded";
-    vec![Note { severity: Severity::Info, code: "no_cupti_records", detail: detail.to_owned() }]
+    notes.push(Note { severity: Severity::Info, code: "no_cupti_records", detail: detail.to_owned() });
+    notes
+}
+
+/// The driver loads one library: a tool that the user named took no part.
+fn replaced(named: Option<OsString>) -> Option<Note> {
+    let named = named.filter(|path| !path.is_empty())?;
+    let detail = format!(
+        "{INJECTION} named {}, which took no part: proftool's recorder stood in its place (hint: `--profile none` leaves it \
+         as it is)",
+        Path::new(&named).display()
+    );
+    Some(Note { severity: Severity::Info, code: "injection_replaced", detail })
 }
 
 #[cfg(test)]
@@ -91,17 +91,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_library_is_the_stated_one_or_beside_the_program() {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let program = folder.path().join("proftool");
-        let missing = library(None, Some(&program)).expect_err("it is not there");
-        assert!(missing.to_string().contains("cargo build --release -p proftool-inject"), "{missing}");
-        let beside = folder.path().join(LIBRARY);
-        std::fs::write(&beside, "").expect("the file can be written");
-        assert_eq!(library(None, Some(&program)), Ok(beside.clone()));
-        assert_eq!(library(Some(beside.clone().into_os_string()), None), Ok(beside));
-        let wrong = library(Some("/no/such.so".into()), Some(&program)).expect_err("it names nothing");
-        assert!(wrong.reason.contains("/no/such.so"), "{wrong}");
+    fn a_tool_that_the_user_injects_is_not_replaced_silently() {
+        assert!(replaced(None).is_none() && replaced(Some("".into())).is_none());
+        let note = replaced(Some("/opt/other.so".into())).expect("it is told");
+        assert!(note.detail.contains("/opt/other.so"), "{}", note.detail);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use proftool_trace::Severity;
 
 pub mod cupti;
+pub mod cupti_counters;
 pub mod host;
 pub mod ncu;
 pub mod nsys;
@@ -66,10 +67,23 @@ pub struct Launch<'a> {
     pub rank: i64,
 }
 
+/// What the user asks of the tools, in place of their defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Of Nsight Systems.
+    pub nsys: nsys::Options,
+    /// Of Nsight Compute.
+    pub ncu: ncu::Options,
+}
+
+/// A command line, and what there is to say about it.
+pub type Composed = (Vec<OsString>, Vec<Note>);
+
 /// A profiler whose command starts the target.
 pub struct Wrap {
-    /// The program and arguments that run the launch's target under the profiler and write into its folder.
-    pub command: fn(&Found, &Launch<'_>) -> Result<Vec<OsString>, Missing>,
+    /// The program and arguments that run the launch's target under the profiler and write into its folder; notes about
+    /// options that this version lacks.
+    pub command: fn(&Found, &Launch<'_>, &Options) -> Result<Composed, Missing>,
     /// Time that it needs to write its report once it is told to stop (SIGINT, then SIGTERM, then SIGKILL).
     pub grace: Duration,
     /// Called once the run has ended, whatever way: exports beside the report; says what is wrong as notes.
@@ -115,7 +129,7 @@ pub struct Note {
 
 /// Every profiler that this version can drive.
 pub static PROFILERS: &[&Profiler] =
-    &[&cupti::PROFILER, &host::PROFILER, &ncu::PROFILER, &nsys::PROFILER, &nvml::PROFILER];
+    &[&cupti::PROFILER, &cupti_counters::PROFILER, &host::PROFILER, &ncu::PROFILER, &nsys::PROFILER, &nvml::PROFILER];
 
 /// The profiler of that name.
 pub fn find(name: &str) -> Option<&'static Profiler> {

@@ -33,7 +33,7 @@ pub static PROFILER: Profiler = Profiler {
     doc: "Nsight Compute: FLOP, bytes and stalls of each kernel, by performance counters; replays kernels",
     available,
     kind: Kind::Wraps(Wrap {
-        command: |found, launch| command(found, launch, &Options::default()),
+        command: |found, launch, options| Ok((command(found, launch, &options.ncu)?, Vec::new())),
         // It writes its report when the target has ended: large ones take a minute.
         grace: Duration::from_mins(2),
         after,

@@ -7,8 +7,13 @@
 //!   go to the command's own process group and not to every descendant. A second SIGINT while it writes loses it too.
 //! - `nsys stop` writes the report and lets the target run, so it is no way to end a run.
 //! - A target that ignores SIGTERM outlives `nsys`, and so does what it left behind under `--wait=primary`.
-//! - The target's exit code is that of `nsys`; a target that died of a signal gives 128 + signal.
-//! - A report folder that cannot be written is no error (code 0): the report goes to the temporary folder.
+//! - The target's exit code is that of `nsys`; a target that died of a signal gives 128 + signal, with a report.
+//! - A report folder that cannot be written (absent, not permitted, full) is no error (code 0): the report goes to the
+//!   temporary folder. An existing report without `--force-overwrite` is treated likewise.
+//! - Where nsys itself fails its code is 1, the target has not run and there is no report: an unknown option, no temporary
+//!   folder, none with space at the start. A target that cannot be started is code 1, too.
+//! - A temporary folder that fills up during the run makes nsys hang, and its library crashed the target.
+//! - The report holds the environment of every process that the user may look into (`seal`).
 //! - With `--sample` or `--cpuctxsw` other than `none` 2022.4.2 hung in a virtual machine without CPU counters.
 //!
 //! Intermediate files lie in the temporary folder, where parallel runs cannot be told apart and where another user's
@@ -16,12 +21,15 @@
 //! original `TMPDIR` back.
 
 pub mod after;
+mod clean;
 pub mod command;
 pub mod explain;
 pub mod find;
 pub mod known;
+mod mask;
 pub mod options;
 pub mod private;
+mod seal;
 pub mod version;
 
 use std::ffi::{OsStr, OsString};
@@ -35,14 +43,14 @@ pub use version::Version;
 
 use crate::process::ask::ask;
 
-use super::{Found, Kind, Launch, Missing, Profiler, Wrap};
+use super::{Composed, Found, Kind, Launch, Missing, Note, Profiler, Severity, Wrap};
 
 /// Nsight Systems.
 pub static PROFILER: Profiler = Profiler {
     name: "nsys",
     doc: "Nsight Systems: kernels, copies, CUDA and system calls, NVTX ranges of any command",
     available: find::find,
-    kind: Kind::Wraps(Wrap { command, grace: GRACE, after: after::after }),
+    kind: Kind::Wraps(Wrap { command: wrap, grace: GRACE, after: after::after }),
 };
 
 /// Time to write the report. A report of some 100 MB takes tens of seconds; a shorter time would lose it.
@@ -50,6 +58,20 @@ pub const GRACE: Duration = Duration::from_mins(1);
 
 /// Time that `nsys profile --help` gets.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+fn wrap(found: &Found, launch: &Launch<'_>, options: &super::Options) -> Result<Composed, Missing> {
+    let (words, left_out) = compose(found, launch, &options.nsys)?;
+    let notes = left_out.into_iter().map(|word| Note {
+        // Nothing is lost that was not asked for beyond the defaults.
+        severity: Severity::Info,
+        code: "option_left_out",
+        detail: format!(
+            "nsys {} has no {word}, which was left out (hint: a newer Nsight Systems has it)",
+            found.version
+        ),
+    });
+    Ok((words, notes.collect()))
+}
 
 /// The command of a launch, with [`Options::default`].
 ///

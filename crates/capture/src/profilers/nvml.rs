@@ -5,6 +5,7 @@
 //! device nor a slow reading holds up another. A reading that does not return when the sampler is stopped is left to
 //! itself: its thread writes nothing any more, and the summary says `detached`.
 
+mod claim;
 mod file;
 mod lane;
 mod library;
@@ -21,6 +22,7 @@ use proftool_tracer::clock::{monotonic_ns, unix_ns};
 use self::file::{End, Head, Line, VERSION, Writer};
 use self::lane::{Event, Shared, Stop};
 use super::{Beside, Found, Kind, Launch, Missing, Note, Profiler, Running, Severity};
+use crate::ranks;
 
 pub use self::file::Lane;
 pub use self::library::PATH_VARIABLE;
@@ -56,11 +58,13 @@ pub struct Options {
     pub pass: Option<String>,
     /// The rank that they belong to.
     pub rank: i64,
+    /// The job whose other ranks may sample the same GPUs: then each GPU is sampled by the first of them that asks.
+    pub job: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { period: Duration::from_millis(50), library: None, pass: None, rank: 0 }
+        Self { period: Duration::from_millis(50), library: None, pass: None, rank: 0, job: None }
     }
 }
 
@@ -92,17 +96,32 @@ pub struct Sampler {
     lanes: Vec<Arc<lane::Lane>>,
     events: Receiver<Event>,
     ended: usize,
+    /// Held until the samples have been taken.
+    _claims: Vec<claim::Claim>,
 }
 
 impl Sampler {
-    /// Starts sampling every device into [`FILE`] in `folder`; the first samples are taken before it returns.
+    /// Starts sampling every device that no other rank of the job samples into [`FILE`] in `folder`; the first samples are
+    /// taken before it returns. None, and no file, where there is no such device.
     ///
     /// # Errors
     /// Why it cannot, with the fix.
-    pub fn start(folder: &Path, options: &Options) -> Result<Self, Missing> {
+    pub fn start(folder: &Path, options: &Options) -> Result<Option<Self>, Missing> {
         let nvml = library::open(options.library.as_deref())?;
         let period = options.period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
-        let head = head(&nvml, folder, options, period);
+        let mut head = head(&nvml, folder, options, period);
+        let mut claims = Vec::new();
+        if let Some(job) = &options.job {
+            head.devices.retain(|device| {
+                let claim = claim::claim(job, device.uuid.as_deref());
+                let free = claim.is_some();
+                claims.extend(claim);
+                free
+            });
+            if head.devices.is_empty() {
+                return Ok(None);
+            }
+        }
         let path = folder.join(FILE);
         let writer = Writer::create(&path).map_err(|cause| unwritable(&path, &cause))?;
         if !writer.put(&Line::Head(&head)) {
@@ -115,7 +134,7 @@ impl Sampler {
         let lanes: Vec<_> = devices.flat_map(|device| [state(device), pcie(device)]).map(Arc::new).collect();
         let (sender, events) = channel();
         let shared = Arc::new(Shared { nvml, writer, stop: Stop::default(), period });
-        let mut sampler = Self { shared, lanes, events, ended: 0 };
+        let mut sampler = Self { shared, lanes, events, ended: 0, _claims: claims };
         for lane in &sampler.lanes {
             let (shared, lane, sender) = (Arc::clone(&sampler.shared), Arc::clone(lane), sender.clone());
             let thread = std::thread::Builder::new().name("nvml".to_owned());
@@ -124,7 +143,7 @@ impl Sampler {
             spawned.map_err(|cause| unwritable(&path, &cause))?;
         }
         sampler.wait_for_first();
-        Ok(sampler)
+        Ok(Some(sampler))
     }
 
     fn wait_for_first(&mut self) {
@@ -195,8 +214,22 @@ fn head(nvml: &nvml_wrapper::Nvml, folder: &Path, options: &Options, period: Dur
 
 /// What the capture of a command calls.
 fn start(_: &Found, launch: &Launch<'_>) -> Result<Box<dyn Running>, Missing> {
-    let options = Options { rank: launch.rank, ..Options::default() };
-    Ok(Box::new(Sampler::start(launch.folder, &options)?))
+    let job = ranks::detect(&|name| std::env::var(name).ok()).map(|rank| rank.job);
+    let options = Options { rank: launch.rank, job, ..Options::default() };
+    Ok(match Sampler::start(launch.folder, &options)? {
+        Some(sampler) => Box::new(sampler),
+        None => Box::new(Elsewhere),
+    })
+}
+
+/// Stands for the sampler of a rank whose GPUs other ranks sample.
+struct Elsewhere;
+
+impl Running for Elsewhere {
+    fn stop(self: Box<Self>) -> Vec<Note> {
+        let detail = "nvml took no samples here: other ranks of the job sample the GPUs of this machine".to_owned();
+        vec![Note { severity: Severity::Info, code: "sampled_elsewhere", detail }]
+    }
 }
 
 impl Running for Sampler {

@@ -1,5 +1,7 @@
 //! `proftool doctor`: what this machine can do, and the fix for what it cannot.
 
+mod cuda;
+
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use proftool_capture::profilers::PROFILERS;
 use proftool_trace::artifact;
 use proftool_trace::frame::text_column;
 
-use crate::ceilings;
+use crate::ceilings::{self, store};
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output::{self, Format};
 
@@ -38,17 +40,6 @@ type Row = [String; 4];
 
 /// A disk with less free space than this is named: one capture of a long run takes some GB.
 const LITTLE_SPACE: u64 = 5 << 30;
-/// What libraries the CUDA tools and targets load at run time.
-static LIBRARIES: &[(&str, &str, &str)] = &[
-    (
-        "libcuda.so.1",
-        "CUDA driver",
-        "install the NVIDIA driver, or give the container its GPUs: `docker run --gpus all`",
-    ),
-    ("libnvidia-ml.so.1", "NVML", "install the NVIDIA driver, or give the container its GPUs: `docker run --gpus all`"),
-    ("libcudart.so.", "CUDA runtime", "install the CUDA toolkit, or `pip install nvidia-cuda-runtime`"),
-    ("libcupti.so.", "CUPTI", "install the CUDA toolkit, or `pip install nvidia-cuda-cupti`"),
-];
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let machine = proftool_hardware::probe();
@@ -58,10 +49,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         row("processor", OK, &format!("{} ({}), {cores} cores", cpu.model_name, cpu.arch), ""),
         row("instruction sets", OK, &cpu.isas.join(", "), ""),
         roofs(&machine),
-        driver(&text("/proc/driver/nvidia/version")),
     ];
-    rows.extend(devices());
-    rows.extend(LIBRARIES.iter().map(|(file, what, fix)| library(file, what, fix)));
+    rows.extend(gpu_roofs());
+    rows.extend(cuda::rows());
     rows.extend(profilers());
     rows.push(gpu_counters(&text("/proc/driver/nvidia/params"), is_root()));
     rows.push(perf_events(
@@ -97,53 +87,11 @@ fn roofs(machine: &proftool_hardware::Machine) -> Row {
     }
 }
 
-/// The kernel module: `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug ...`.
-fn driver(version: &str) -> Row {
-    let line = version.lines().next().unwrap_or_default();
-    let words = line.split_whitespace();
-    let is_version = |word: &&str| word.contains('.') && word.starts_with(|letter: char| letter.is_ascii_digit());
-    match words.clone().find(is_version) {
-        Some(version) => row("nvidia driver", OK, version, ""),
-        None => row(
-            "nvidia driver",
-            MISSING,
-            "no NVIDIA kernel module is loaded",
-            "install the driver of the GPU and load it: `modprobe nvidia`",
-        ),
-    }
-}
-
-/// The GPUs that the kernel module lists, one row each.
-fn devices() -> Vec<Row> {
-    let folder = fs::read_dir("/proc/driver/nvidia/gpus").into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = folder.map(|entry| entry.path().join("information")).collect();
-    files.sort();
-    let model = |text: String| {
-        let line = text.lines().find_map(|line| line.strip_prefix("Model:").map(str::trim).map(str::to_owned));
-        line.unwrap_or_else(|| "a GPU that does not tell its model".to_owned())
-    };
-    files.iter().filter_map(|file| fs::read_to_string(file).ok()).map(|text| row("gpu", OK, &model(text), "")).collect()
-}
-
-/// Whether the loader finds a library.
-fn library(file: &str, what: &str, fix: &str) -> Row {
-    let versions = ["13", "12", "11.0", "11.8"];
-    let mut names =
-        versions.iter().map(|version| if file.ends_with('.') { format!("{file}{version}") } else { file.to_owned() });
-    let found = names.find(|name| CString::new(name.as_str()).is_ok_and(|name| loads(&name)));
-    match found {
-        Some(name) => row(what, OK, &name, ""),
-        None => row(what, MISSING, &format!("{} was not found", file.trim_end_matches('.')), fix),
-    }
-}
-
-fn loads(name: &CString) -> bool {
-    // SAFETY: the name ends in a zero byte; RTLD_LAZY resolves nothing, and the handle is closed again. What the
-    // constructors of these libraries do when loaded is what every CUDA program has them do.
-    unsafe {
-        let handle = libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_LOCAL);
-        !handle.is_null() && libc::dlclose(handle) == 0
-    }
+/// The GPUs whose roofs are kept.
+fn gpu_roofs() -> Vec<Row> {
+    let folders = store::base().and_then(|base| fs::read_dir(base).ok()).into_iter().flatten().flatten();
+    let found = |folder: fs::DirEntry| row("measured roofs", OK, &format!("cached in {}", folder.path().display()), "");
+    folders.map(found).collect()
 }
 
 fn profilers() -> Vec<Row> {
@@ -170,7 +118,12 @@ fn gpu_counters(params: &str, root: bool) -> Row {
             row(what, OK, "only the administrator may read them, who this is; a container also needs CAP_SYS_ADMIN", "")
         }
         Some(_) => row(what, DEGRADED, "only the administrator may read them", fix),
-        None => row(what, MISSING, "no NVIDIA kernel module tells", ""),
+        None => row(
+            what,
+            MISSING,
+            "no NVIDIA kernel module tells",
+            "install the driver of the GPU and load it: `modprobe nvidia`; a container needs /proc/driver/nvidia",
+        ),
     }
 }
 
@@ -184,7 +137,8 @@ fn perf_events(paranoid: &str, hardware: &Path) -> Row {
     let found = format!("kernel.perf_event_paranoid = {paranoid}");
     match paranoid.parse::<i32>() {
         _ if !hardware.exists() => {
-            row(what, MISSING, &format!("{found}; this (virtual) machine has no hardware counters"), "")
+            let fix = "give the virtual machine a PMU (KVM: `-cpu host,pmu=on`), or use a machine that is not virtual";
+            row(what, MISSING, &format!("{found}; this (virtual) machine has no hardware counters"), fix)
         }
         Ok(level) if level <= 1 => row(what, OK, &found, ""),
         Ok(2) => row(what, DEGRADED, &format!("{found}: only what runs in user mode"), fix),
@@ -195,7 +149,9 @@ fn perf_events(paranoid: &str, hardware: &Path) -> Row {
 fn clock(current: &str) -> Row {
     let fix = "boot with `clocksource=tsc tsc=reliable` where the processor's counter is invariant";
     match current {
-        "" => row("clock source", DEGRADED, "the kernel does not tell", ""),
+        "" => {
+            row("clock source", DEGRADED, "the kernel does not tell", "let /sys be readable: a container may hide it")
+        }
         "tsc" | "kvm-clock" | "arch_sys_counter" | "hyperv_clocksource_tsc_page" => {
             row("clock source", OK, current, "")
         }
@@ -260,7 +216,9 @@ fn leftovers(args: &Args) -> Vec<Row> {
         let folder = folder.display();
         row("interrupted capture", DEGRADED, &folder.to_string(), &format!("`proftool import {folder}`, or remove it"))
     });
-    let unreadable = found.unreadable.iter().map(|error| row("unreadable artifact", DEGRADED, &error.to_string(), ""));
+    let unreadable = found.unreadable.iter().map(|error| {
+        row("unreadable artifact", DEGRADED, &error.to_string(), "capture or import it again, or remove it")
+    });
     partial.chain(unreadable).collect()
 }
 
@@ -275,20 +233,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_driver_is_known_by_its_line() {
-        let line = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build";
-        assert_eq!(driver(line)[1..3], ["ok", "580.65.06"]);
-        assert_eq!(driver("")[1], "missing");
-    }
-
-    #[test]
     fn counters_that_are_kept_for_the_administrator_come_with_the_fix() {
         let kept = "A: 1\nRmProfilingAdminOnly: 1\n";
         assert_eq!(gpu_counters(kept, false)[1], "degraded");
         assert!(gpu_counters(kept, false)[3].contains("NVreg_RestrictProfilingToAdminUsers=0"));
         assert_eq!(gpu_counters(kept, true)[1], "ok");
         assert_eq!(gpu_counters("RmProfilingAdminOnly: 0", false)[1], "ok");
-        assert_eq!(gpu_counters("", false)[1], "missing");
+        assert!(gpu_counters("", false)[1] == "missing" && !gpu_counters("", false)[3].is_empty());
     }
 
     #[test]
@@ -296,7 +247,8 @@ mod tests {
         let here = Path::new("/");
         let states = ["-1", "1", "2", "4", "x", ""].map(|level| perf_events(level, here)[1].clone());
         assert_eq!(states, ["ok", "ok", "degraded", "degraded", "degraded", "missing"]);
-        assert_eq!(perf_events("1", Path::new("/no/such"))[1], "missing");
+        let without = perf_events("1", Path::new("/no/such"));
+        assert!(without[1] == "missing" && !without[3].is_empty() && !clock("")[3].is_empty());
         assert_eq!([clock("tsc")[1].as_str(), clock("hpet")[1].as_str()], ["ok", "degraded"]);
         assert_eq!(tracing("2", "")[1], "degraded");
         assert_eq!(tracing("1", "Name: x\nSeccomp:\t2")[1], "degraded");

@@ -81,6 +81,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 fn import(path: &Path, args: &Args) -> Result<(Artifact, bool), Failure> {
+    if let Ok(known) = Artifact::open(path)
+        && args.hardware.is_none()
+        && capture::can_be_imported_again(&known)
+    {
+        let stamp = machine::utc_now().replace(['-', ':'], "");
+        return capture::import_again(&known, &args.artifacts, &stamp);
+    }
     let progress = Arc::new(Progress::default());
     let found = import::find(path, &progress)?;
     let environment = machine::environment(&proftool_hardware::probe());

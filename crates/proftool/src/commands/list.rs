@@ -1,7 +1,5 @@
 //! `proftool list`: what there is, from the same lists that the program runs on.
 
-use std::fmt::Write as _;
-
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
 use proftool_hardware::gpu;
@@ -54,7 +52,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Ok(0);
     }
     let (title, heading, rows) = match args.what {
-        What::Targets => ("targets", ["target", "what it is", "parameters"], targets()),
+        What::Targets => ("targets", ["target", "what it is", "parameters"], targets(args.format)),
         What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
         What::Importers => ("importers", ["importer", "what it is", ""], importers()),
         What::Metrics => ("metrics", ["metric", "what it is", ""], metrics()),
@@ -92,19 +90,22 @@ fn frame(heading: [&str; 3], rows: &[Row]) -> Result<DataFrame, Failure> {
     DataFrame::new(rows.len(), columns).map_err(|error| Failure::new(Kind::Bug, error))
 }
 
-fn targets() -> Vec<Row> {
-    proftool_workloads::TARGETS
-        .iter()
-        .map(|target| {
-            let parameters = target.parameters.iter().fold(String::new(), |mut text, parameter| {
-                let end = if text.is_empty() { "" } else { "\n" };
-                // Writing into a String cannot fail.
-                let _ = write!(text, "{end}{}={}: {}", parameter.name, parameter.default, parameter.doc);
-                text
-            });
-            [target.name.to_owned(), target.doc.to_owned(), parameters]
-        })
-        .collect()
+/// A target with its parameters: in a table a line for each parameter, since no cell there holds a line break.
+fn targets(format: Format) -> Vec<Row> {
+    let row = |target: &&proftool_workloads::Target| {
+        let parameters = target.parameters.iter();
+        let parameters =
+            parameters.map(|parameter| format!("{}={}: {}", parameter.name, parameter.default, parameter.doc));
+        let parameters: Vec<String> = parameters.collect();
+        let (name, doc) = (target.name.to_owned(), target.doc.to_owned());
+        if format != Format::Table {
+            return vec![[name, doc, parameters.join("\n")]];
+        }
+        let [first, rest @ ..] = parameters.as_slice() else { return vec![[name, doc, String::new()]] };
+        let rest = rest.iter().map(|parameter| [String::new(), String::new(), parameter.clone()]);
+        std::iter::once([name, doc, first.clone()]).chain(rest).collect()
+    };
+    proftool_workloads::TARGETS.iter().flat_map(row).collect()
 }
 
 fn profilers() -> Vec<Row> {

@@ -5,6 +5,7 @@ mod capture;
 mod ceilings;
 mod completions;
 mod doctor;
+mod guard;
 mod import;
 mod list;
 mod report;
@@ -51,6 +52,8 @@ enum Command {
     List(list::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
+    #[command(hide = true)]
+    Guard(guard::Args),
 }
 
 impl Cli {
@@ -59,6 +62,7 @@ impl Cli {
     /// # Errors
     /// What the command says, with its exit code.
     pub(crate) fn run(&self) -> Outcome {
+        guard::employ();
         match &self.command {
             Command::Run(args) => run::run(args),
             Command::Capture(args) => capture::run(args),
@@ -70,6 +74,7 @@ impl Cli {
             Command::List(args) => list::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
+            Command::Guard(args) => guard::run(args),
         }
     }
 }

@@ -181,7 +181,7 @@ fn an_unknown_window_or_metric_is_a_usage_error() {
 #[test]
 fn profiles_and_backends_that_are_not_there_say_what_to_use() {
     let place = Place::new();
-    for arguments in [["--profile", "timeline"], ["--backend", "cuda"]] {
+    for arguments in [["--profile", "roofline"], ["--backend", "cuda"]] {
         let ran = place.run(&[&["capture", "--target", "synthetic"], &arguments[..]].concat());
         assert_eq!(ran.code, Some(2));
         assert!(ran.err.contains("hint"), "{}", ran.err);

@@ -45,11 +45,23 @@ impl Kind {
     }
 }
 
+/// Whose list a catalog is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    /// Nsight Compute.
+    #[default]
+    Ncu,
+    /// CUPTI's host profiler, which has the same names.
+    Cupti,
+}
+
 /// The metrics of one chip, without suffixes unless they were asked for with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// What the list is of: `gh100`, or the device's name.
     pub chip: String,
+    /// Who lists them.
+    pub tool: Tool,
     kinds: BTreeMap<String, Kind>,
 }
 
@@ -57,7 +69,12 @@ impl Catalog {
     /// A list of names whose kind is not known, for a chip whose metrics come from elsewhere than ncu.
     pub fn of_names<'a>(chip: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let kinds = names.into_iter().map(|name| (name.to_owned(), Kind::Other)).collect();
-        Self { chip: chip.to_owned(), kinds }
+        Self { chip: chip.to_owned(), tool: Tool::Ncu, kinds }
+    }
+
+    /// What CUPTI lists of a chip, each name with what it is.
+    pub fn of_cupti(chip: &str, metrics: impl IntoIterator<Item = (String, Kind)>) -> Self {
+        Self { chip: chip.to_owned(), tool: Tool::Cupti, kinds: metrics.into_iter().collect() }
     }
 
     /// Reads what `ncu --query-metrics` printed: a list for each chip or device.
@@ -65,7 +82,7 @@ impl Catalog {
         let mut catalogs: Vec<Self> = Vec::new();
         for line in text.lines() {
             if let Some(chip) = line.strip_prefix("Chip ").or_else(|| line.strip_prefix("Device ")) {
-                catalogs.push(Self { chip: chip.trim().to_owned(), kinds: BTreeMap::new() });
+                catalogs.push(Self { chip: chip.trim().to_owned(), ..Self::default() });
             } else if let Some((name, kind)) = row(line) {
                 if catalogs.is_empty() {
                     catalogs.push(Self::default());

@@ -55,6 +55,7 @@ pub fn profile(
     // The name's ending is ncu's own.
     line.pair("--export", literal(files.report.with_extension("").as_os_str()));
     line.word("--force-overwrite");
+    line.words.extend_from_slice(&options.extra);
     line.words.extend_from_slice(target);
     Ok(line.words)
 }

@@ -105,8 +105,7 @@ static CAUSES: &[Cause] = &[
         &["Driver could not be loaded"],
         "no_driver",
         "ncu found no NVIDIA driver",
-        "install it and see that `nvidia-smi` works; in a container start it with `--gpus all`; to list the metrics of a \
-         chip without a GPU name it with --chips",
+        "install it and see that `nvidia-smi` works; in a container start it with `--gpus all`",
     ),
     cause(
         &["driver resource was unavailable"],

@@ -1,5 +1,7 @@
 //! How ncu profiles a command.
 
+use std::ffi::OsString;
+
 use super::resolve::Wanted;
 
 /// What is replayed until every metric is counted.
@@ -93,6 +95,8 @@ pub struct Options {
     pub from_start: bool,
     /// Which quantities are counted.
     pub wanted: Wanted,
+    /// Further words of ncu, passed on as they are.
+    pub extra: Vec<OsString>,
 }
 
 impl Default for Options {
@@ -108,6 +112,7 @@ impl Default for Options {
             ranges: Vec::new(),
             from_start: true,
             wanted: Wanted { details: true, tensor_parts: false, in_ranges: false },
+            extra: Vec::new(),
         }
     }
 }

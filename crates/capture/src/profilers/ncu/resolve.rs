@@ -1,6 +1,6 @@
 //! Which metrics are asked for: the quantities resolved against what ncu knows.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Tool};
 use super::quantities::{Need, QUANTITIES, Quantity, Way};
 use super::tensor;
 use crate::profilers::Missing;
@@ -95,9 +95,13 @@ fn is_must(quantity: &Quantity, catalog: &Catalog) -> bool {
 }
 
 fn missing(quantity: &Quantity, catalog: &Catalog) -> Missing {
+    let (tool, fix) = match catalog.tool {
+        Tool::Ncu => ("ncu", "install the newest Nsight Compute from https://developer.nvidia.com/nsight-compute"),
+        Tool::Cupti => ("CUPTI", "`pip install --upgrade nvidia-cuda-cupti`, and name it with PROFTOOL_CUPTI_PATH"),
+    };
     Missing {
-        reason: format!("this ncu counts no {} ({}) on {}", quantity.name, quantity.doc, catalog.chip),
-        fix: "install the newest Nsight Compute from https://developer.nvidia.com/nsight-compute".to_owned(),
+        reason: format!("this {tool} counts no {} ({}) on {}", quantity.name, quantity.doc, catalog.chip),
+        fix: fix.to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::explain::explain;
+use super::seal::Sealing;
 use super::{command, find, private, program};
 use crate::process::ask::{Answer, ask};
 use crate::profilers::{Found, Launch, Missing, Note, Severity};
@@ -15,21 +16,19 @@ const EXPORT: Duration = Duration::from_mins(30);
 /// What is read from the start and from the end of what was printed; a target may print megabytes between.
 const WINDOW: u64 = 64 << 10;
 
-/// Leaves in the launch's folder: the report and its SQLite file, or whatever nsys had written until it ended. Tells
+/// Leaves in the launch's folder: the report and its SQLite file without secrets, or whatever nsys had written until it ended. Tells
 /// what went wrong. What is already there stays; nothing is removed but the run's own temporary folder.
 pub fn after(found: &Found, launch: &Launch<'_>) -> Vec<Note> {
     let scratch = private::folder(launch);
     let report = command::report(launch.folder, launch.rank);
+    let rescued = if report.is_file() { Vec::new() } else { rescue(found, launch, &scratch, &report) };
+    // Later, since a report that nsys put elsewhere is there by now.
     let mut notes = printed(launch.folder, report.is_file());
-    if !report.is_file() {
-        let more = rescue(found, launch, &scratch, &report);
-        notes.extend(more);
-    }
+    notes.extend(rescued);
     if report.is_file() {
         let database = command::database(launch.folder, launch.rank);
-        if let Err(more) = export(program(found), &report, &database) {
-            notes.extend(more);
-        }
+        let sealing = Sealing { nsys: program(found), report: &report, database: &database };
+        notes.extend(sealing.run(launch.target));
     }
     // It is below the system's temporary folder: what cannot be removed goes with that.
     let _ = fs::remove_dir_all(&scratch);

@@ -72,6 +72,7 @@ pub fn profile(
         line.set("--duration", &seconds(duration));
     }
     line.range(options);
+    line.words.extend_from_slice(&options.extra);
     line.words.extend_from_slice(target);
     Line { words: line.words, environment: line.environment, left_out: line.left_out }
 }

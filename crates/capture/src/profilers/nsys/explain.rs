@@ -15,6 +15,9 @@ struct Message {
 const TOO_NEW: &str = "report_too_new";
 const NEWER: &str = "the report was written by a newer nsys than this one";
 const EXPORT_ELSEWHERE: &str = "export it with the nsys that wrote it, or install that version";
+const TEMPORARY_FULL: &str = "the disk of the temporary folder is full";
+const FREE: &str =
+    "free some space; nsys needs many times the size of its report in the temporary folder, which TMPDIR names";
 const FORBIDDEN: &str = "reading GPU counters is not permitted here";
 const PERMIT: &str =
     "load the driver with NVreg_RestrictProfilingToAdminUsers=0, or run as root; a container needs CAP_SYS_ADMIN";
@@ -46,11 +49,24 @@ static MESSAGES: &[Message] = &[
         "the recording was cut off before nsys had finished it",
         "record a shorter run; the intermediate file (.qdstrm) stays in raw/ and no tool reads it",
     ),
-    loss(
-        &["No space left on device"],
-        "disk_full",
-        "the disk is full",
-        "free some space; nsys needs many times the size of its report in the temporary folder, which TMPDIR names",
+    loss(&["No space left on device"], "disk_full", "the disk is full", FREE),
+    // 2022.4.2, TMPDIR on a disk of 200 KB: code 1 before the target starts.
+    loss(&["Invalid truncate size."], "disk_full", TEMPORARY_FULL, FREE),
+    // 2022.4.2, TMPDIR on a disk that the target's output filled: nsys hung, and the target crashed in its library.
+    loss(&["WriteStreamException", "termination status"], "disk_full", TEMPORARY_FULL, FREE),
+    // 2022.4.2, TMPDIR a folder that does not exist: code 1 before the target starts.
+    error(
+        &["Agent launcher failed."],
+        "no_temporary_folder",
+        "nsys cannot start its agent, as where it has no temporary folder",
+        "name a folder that you can write with TMPDIR",
+    ),
+    // 2022.4.2: code 0, and the report goes to the temporary folder; also "Not a directory" and "Permission denied".
+    error(
+        &["Failed to create '", ".nsys-rep': "],
+        "not_written",
+        "nsys could not write its report where it was told to",
+        "name a folder that you can write with --artifacts",
     ),
     // 2026.3.1, where another user's nsys had made the folder first.
     error(
@@ -176,6 +192,19 @@ mod tests {
         assert_eq!(code("Illegal --trace argument 'foo'"), "illegal_value");
         assert_eq!(code("See https://developer.nvidia.com/ERR_NVGPUCTRPERM"), "no_permission");
         assert_eq!(code("std::exception::what: database is locked"), "no_file_locks");
+    }
+
+    #[test]
+    fn what_a_full_or_closed_disk_makes_it_print_is_known() {
+        let code = |text| first(text).0;
+        // Each as 2022.4.2 printed it.
+        assert_eq!(code("Failed to create '/nonexistent/s5.nsys-rep': No such file or directory."), "not_written");
+        assert_eq!(code("Failed to create '/tmp/ro/s8.nsys-rep': Permission denied."), "not_written");
+        assert_eq!(code("Failed to create '/tmp/full/s6.qdstrm': No space left on device."), "disk_full");
+        assert_eq!(code("Invalid truncate size.\n"), "disk_full");
+        assert_eq!(code("Agent launcher failed.\n"), "no_temporary_folder");
+        let hung = "std::exception::what: WriteStreamException\n[QuadDCommon::tag_message*] = Failed to write termination status to file";
+        assert_eq!(code(hung), "disk_full");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a capture asks of nsys.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// An API that nsys can trace (`--trace`).
@@ -138,6 +139,8 @@ pub struct Options {
     /// Trace a child between `fork` and `exec`, and one that never calls `exec`, as Python's workers do. It relies on
     /// undefined behaviour in the child, says the user guide: the switch to turn off when a target crashes only here.
     pub trace_fork_before_exec: bool,
+    /// Further words of `nsys profile`, passed on as they are.
+    pub extra: Vec<OsString>,
 }
 
 impl Default for Options {
@@ -156,6 +159,7 @@ impl Default for Options {
             kill: Kill::Sigterm,
             wait: Wait::Primary,
             trace_fork_before_exec: true,
+            extra: Vec::new(),
         }
     }
 }

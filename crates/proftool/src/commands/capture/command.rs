@@ -24,6 +24,11 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    /// How a pass over a target failed; the results are those of another.
+    pub(super) fn of_target(how: session::Failed, artifact: &Path) -> Self {
+        Self { how, forward: false, artifact: artifact.display().to_string() }
+    }
+
     /// The command's own exit code if so asked.
     ///
     /// # Errors
@@ -48,6 +53,7 @@ pub(super) fn prepare(options: &Options, parent: &Path) -> Result<Prepared, Fail
     let request = Request {
         command: options.command.clone(),
         profile,
+        options: options.tools.options(profile)?,
         artifacts: parent.to_owned(),
         rank: ranks::detect(&|name| std::env::var(name).ok()),
         limits: Limits { timeout: options.timeout, grace: options.grace },
@@ -88,13 +94,14 @@ pub(super) fn capture(prepared: &Prepared) -> Result<Finished, Failure> {
 fn finish(captured: Captured) -> Result<(proftool_trace::Artifact, bool), Failure> {
     let partial = captured.draft.path().display().to_string();
     interrupt::check(format!("what was recorded stays in {partial}"))?;
-    raw::import(captured)
+    raw::import(captured, None)
 }
 
-fn failure(error: session::Error) -> Failure {
+pub(super) fn failure(error: session::Error) -> Failure {
     let kind = match &error {
         session::Error::Process(process::Error::Output { .. }) | session::Error::Artifact(_) => Kind::Io,
         session::Error::Program { .. } | session::Error::Profiler { .. } | session::Error::Process(_) => Kind::Target,
+        session::Error::NothingToCount { .. } => Kind::Usage,
         session::Error::Interrupted { .. } => Kind::Interrupted,
     };
     Failure::new(kind, error)

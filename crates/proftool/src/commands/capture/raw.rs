@@ -8,22 +8,27 @@ use std::sync::Arc;
 
 use polars::prelude::{Column, DataFrame};
 use proftool_capture::command::Captured;
-use proftool_capture::profilers::{Note, Severity};
+use proftool_capture::profilers::{Note, Severity, host};
+use proftool_capture::session::part;
 use proftool_import::Imported;
 use proftool_import::raw::Progress;
 use proftool_trace::frame::{Tables, int_column, text_column};
 use proftool_trace::manifest::{Manifest, Pass, RankStart};
 use proftool_trace::{Artifact, Table, frame, tables};
 
-use super::{Roofs, devices};
+use super::import::{Known, Roofs, devices};
 use crate::failure::{Failure, Kind};
-use crate::hardware_key;
+use crate::{ceilings, hardware_key};
 
 /// Files of a pass that proftool writes itself: what the command prints is no profile, whatever it looks like.
-const OWN: [&str; 2] = ["stdout.txt", "stderr.txt"];
+const OWN: [&str; 3] = ["stdout.txt", "stderr.txt", part::FILE];
 
-/// Imports every pass, and gives the directory its final name. Says also whether data was lost.
-pub(super) fn import(captured: Captured) -> Result<(Artifact, bool), Failure> {
+/// Codes of the notes that reading the files of a pass gives.
+pub(super) const FROM_FILES: [&str; 3] = ["unreadable", "left_out", "nothing_recorded"];
+
+/// Imports every pass, and gives the directory its final name. What is `known` of an artifact that is imported again stands
+/// in place of what this machine would add. Says also whether data was lost.
+pub(super) fn import(captured: Captured, known: Option<&Known>) -> Result<(Artifact, bool), Failure> {
     let Captured { mut draft, mut manifest, mut notes, .. } = captured;
     let rank = manifest.command.as_ref().and_then(|command| Some(command.rank.as_ref()?.rank)).unwrap_or(0);
     let before = manifest.hardware_key.clone();
@@ -41,7 +46,10 @@ pub(super) fn import(captured: Captured) -> Result<(Artifact, bool), Failure> {
     }
     manifest.passes = passes;
     describe(&mut manifest, &all, used)?;
-    add_roofs(&manifest, &mut all)?;
+    match known {
+        Some(known) => known.add(&mut all)?,
+        None => add_roofs(&manifest, &mut all)?,
+    }
     lost |= notes.iter().any(|(_, note)| note.severity == Severity::DataLoss);
     all.append(&tables::ISSUES, &issues(&notes, rank)?)?;
     manifest.tables = all.write(&draft.tables_dir())?;
@@ -51,8 +59,60 @@ pub(super) fn import(captured: Captured) -> Result<(Artifact, bool), Failure> {
     Ok((draft.finish(manifest)?, lost))
 }
 
+/// Imports a pass over a built-in target under a profiler. The target's own trace is a pass beside it, `<name>-host`. Gives
+/// the passes, and what there is to say about them.
+///
+/// # Errors
+/// When the rows fit no table. A file that cannot be read is a note.
+pub(super) fn import_pass(
+    pass: Pass,
+    folder: &Path,
+    all: &mut Tables,
+) -> Result<(Vec<Pass>, Vec<(String, Note)>), Failure> {
+    let (mut files, mut notes) = read(folder, &pass);
+    // The profiler's file gives the pass its clock.
+    let (own, mut others): (Vec<File>, Vec<File>) =
+        files.drain(..).partition(|file| file.imported.importer == host::PROFILER.name);
+    if others.is_empty() && !own.is_empty() {
+        notes.push(nothing_recorded(&pass));
+    }
+    others.sort_by_key(File::is_samples_only);
+    let notes = notes.into_iter().map(|note| (pass.name.clone(), note)).collect();
+    let beside =
+        Pass { name: format!("{}-host", pass.name), profilers: vec![host::PROFILER.name.to_owned()], ..pass.clone() };
+    let mut passes = join(pass, others, 0, all)?;
+    if !own.is_empty() {
+        passes.extend(join(beside, own, 0, all)?);
+    }
+    Ok((passes, notes))
+}
+
+/// Adds a sampler's file to a pass whose tables are there, on the clock of the pass and under its numbers of devices.
+///
+/// # Errors
+/// When the rows fit no table. A file that cannot be read is a note.
+pub(super) fn join_samples(pass: &Pass, path: &Path, all: &mut Tables) -> Result<Option<Note>, Failure> {
+    let mut file = match proftool_import::into_memory(path) {
+        Ok((imported, tables)) => File { imported, tables },
+        Err(error) => {
+            return Ok(Some(Note { severity: Severity::DataLoss, code: "unreadable", detail: error.to_string() }));
+        }
+    };
+    let known: HashMap<String, i64> = uuids(all.get(&tables::DEVICES)).into_iter().collect();
+    if !known.is_empty() {
+        renumber(&mut file, &known)?;
+    }
+    let start = start_of(&file.imported, 0);
+    let Some(offset) = offset(pass, &start) else {
+        let detail = format!("{} shares no clock with pass {}", path.display(), pass.name);
+        return Ok(Some(Note { severity: Severity::DataLoss, code: "unreadable", detail }));
+    };
+    append(&file.tables, &Stated { pass: &pass.name, rank: start.rank, offset }, all)?;
+    Ok(None)
+}
+
 /// The name of the directory once the raw files have told which devices it is about.
-fn renamed(name: &str, before: &str, key: &str) -> Option<String> {
+pub(super) fn renamed(name: &str, before: &str, key: &str) -> Option<String> {
     let at = name.rfind(before).filter(|_| before != key)?;
     Some(format!("{}{key}", &name[..at]))
 }
@@ -96,17 +156,20 @@ fn read(folder: &Path, pass: &Pass) -> (Vec<File>, Vec<Note>) {
         Err(error) => note(Severity::DataLoss, "unreadable", error.to_string()),
     }
     if files.is_empty() {
-        let detail = if pass.profilers.is_empty() {
-            "no profiler took part, and the command wrote no profile into $PROFTOOL_RAW_DIR: there are results, and no trace"
-                .to_owned()
-        } else {
-            format!("{} left no file that can be read: see stderr.txt of the pass", pass.profilers.join(" and "))
-        };
-        let severity = if pass.profilers.is_empty() { Severity::Info } else { Severity::DataLoss };
-        note(severity, "nothing_recorded", detail);
+        notes.push(nothing_recorded(pass));
     }
     files.sort_by_key(File::is_samples_only);
     (files, notes)
+}
+
+fn nothing_recorded(pass: &Pass) -> Note {
+    if pass.profilers.is_empty() {
+        let detail = "no profiler took part, and the command wrote no profile into $PROFTOOL_RAW_DIR: there are results, and \
+                      no trace";
+        return Note { severity: Severity::Info, code: "nothing_recorded", detail: detail.to_owned() };
+    }
+    let detail = format!("{} left no file that can be read: see stderr.txt of the pass", pass.profilers.join(" and "));
+    Note { severity: Severity::DataLoss, code: "nothing_recorded", detail }
 }
 
 /// Appends the files of a pass to the tables: the first gives the pass its clock, samples are moved onto it, and every
@@ -114,7 +177,11 @@ fn read(folder: &Path, pass: &Pass) -> (Vec<File>, Vec<Note>) {
 fn join(pass: Pass, files: Vec<File>, rank: i64, all: &mut Tables) -> Result<Vec<Pass>, Failure> {
     let mut passes: Vec<Pass> = Vec::new();
     let mut sampled = false;
-    let known: HashMap<String, i64> = files.iter().filter(|file| !file.is_samples_only()).flat_map(uuids).collect();
+    let known: HashMap<String, i64> = files
+        .iter()
+        .filter(|file| !file.is_samples_only())
+        .flat_map(|file| uuids(file.tables.get(&tables::DEVICES)))
+        .collect();
     for mut file in files {
         if file.is_samples_only() && !known.is_empty() {
             renumber(&mut file, &known)?;
@@ -156,9 +223,8 @@ fn start_of(imported: &Imported, rank: i64) -> RankStart {
     }
 }
 
-/// The devices that a file names by UUID.
-fn uuids(file: &File) -> Vec<(String, i64)> {
-    let devices = file.tables.get(&tables::DEVICES);
+/// The devices that the rows of a table name by UUID.
+fn uuids(devices: &DataFrame) -> Vec<(String, i64)> {
     let columns = frame::texts(devices, "uuid").and_then(|uuids| Ok((uuids, frame::ints(devices, "device")?)));
     let (uuids, numbers) = columns.unwrap_or_default();
     uuids.into_iter().zip(numbers).filter_map(|(uuid, number)| Some((uuid?, number?))).collect()
@@ -167,7 +233,7 @@ fn uuids(file: &File) -> Vec<(String, i64)> {
 /// Gives the sampled devices the numbers that the pass's other file knows them by: a sampler counts the GPUs of the machine,
 /// a program those that it sees (`CUDA_VISIBLE_DEVICES`). The others keep apart, beyond all of these.
 fn renumber(file: &mut File, known: &HashMap<String, i64>) -> Result<(), Failure> {
-    let own = uuids(file);
+    let own = uuids(file.tables.get(&tables::DEVICES));
     let beyond = known.values().copied().max().unwrap_or(-1) + 1;
     let number = |(at, (uuid, device)): (usize, &(String, i64))| {
         (*device, known.get(uuid).copied().unwrap_or(beyond + at as i64))
@@ -240,13 +306,14 @@ fn add_roofs(manifest: &Manifest, all: &mut Tables) -> Result<(), Failure> {
     let cores = manifest.devices.iter().filter(|device| device.kind == "cpu").map(|device| device.device);
     let cores: Vec<i64> = cores.collect();
     if !cores.is_empty() && all.get(&tables::CEILINGS).height() == 0 {
-        let mut roofs = Roofs { machine: proftool_hardware::probe(), measured: None };
-        all.set(&tables::CEILINGS, roofs.of(&cores)?)?;
+        all.set(&tables::CEILINGS, Roofs::new().of(&cores)?)?;
     }
+    // Those that were measured before: the GPU may still be busy with what the command left running.
+    ceilings::gpu::add(all)?;
     Ok(())
 }
 
-fn issues(notes: &[(String, Note)], rank: i64) -> Result<DataFrame, Failure> {
+pub(super) fn issues(notes: &[(String, Note)], rank: i64) -> Result<DataFrame, Failure> {
     Ok(frame::build(
         &tables::ISSUES,
         vec![
@@ -337,8 +404,11 @@ mod tests {
             ]
         };
         // The program saw the machine's last two GPUs, in the other order; the sampler sees all three.
-        let known =
-            uuids(&file("a", &tables::DEVICES, devices(&[Some("GPU-c"), Some("GPU-b")]), 0)).into_iter().collect();
+        let known = uuids(
+            file("a", &tables::DEVICES, devices(&[Some("GPU-c"), Some("GPU-b")]), 0).tables.get(&tables::DEVICES),
+        )
+        .into_iter()
+        .collect();
         let sampler = [Some("GPU-a"), Some("GPU-b"), Some("GPU-c")];
         let mut sampled = file("nvml.jsonl", &tables::DEVICES, devices(&sampler), 0);
         let rows = about(["device", "def", "start_ns", "end_ns"].map(|name| int_column(name, [Some(2)])).into());
