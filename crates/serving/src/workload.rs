@@ -89,6 +89,13 @@ impl Workload {
         self.requests.sort_by_key(|request| request.arrival_ns);
     }
 
+    /// Makes requests arrive `load` times as fast.
+    pub fn scale(&mut self, load: f64) {
+        for request in &mut self.requests {
+            request.arrival_ns = (request.arrival_ns as f64 / load) as i64;
+        }
+    }
+
     /// Time from the first arrival to the last.
     pub fn span_ns(&self) -> i64 {
         let ends = self.requests.first().zip(self.requests.last());

@@ -266,9 +266,13 @@ pub static CEILINGS: Table = Table {
         text("kind", "`compute` or `bandwidth`."),
         text("name", "What is measured, for example `fma`, `read`, `copy`, `triad`, `triad_nt`."),
         text("precision", "Type of the arithmetic; null for a bandwidth.").or_null(),
-        text("level", "`L0`, `L1`, `L2`, `L3`, `MALL`, `LDS` or `DRAM`; null for compute.").or_null(),
-        text("isa", "`avx512`, `avx2`, `neon` or `scalar`.").or_null(),
-        int("cores", "Cores that ran it together.").or_null(),
+        text(
+            "level",
+            "`L0`, `L1`, `L2`, `L3`, `MALL`, `LDS` or `DRAM`; `host` and `peer` for links of a GPU; null for compute.",
+        )
+        .or_null(),
+        text("isa", "`avx512`, `avx2`, `neon` or `scalar`; of a GPU `tensor`, `simt` or `copy_engine`.").or_null(),
+        int("cores", "Cores that ran it together; of a GPU its multiprocessors.").or_null(),
         float("value", "FLOP/s, integer operations/s or bytes/s."),
         text("unit", "`flop/s`, `op/s` (integer) or `bytes/s`."),
         float("per_cycle", "The value divided by the cores and the clock measured in the same trial.").or_null(),

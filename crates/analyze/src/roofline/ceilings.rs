@@ -95,7 +95,8 @@ impl DeviceRoofs {
 
     /// The datasheet's link of one of those names, the first that the device has.
     pub(crate) fn link(&self, names: &[&str]) -> Option<&Ceiling> {
-        let links = || self.ceilings.iter().filter(|ceiling| ceiling.resource == Resource::Link);
+        let stated = |ceiling: &&Ceiling| ceiling.roof.source == RoofSource::Datasheet;
+        let links = || self.ceilings.iter().filter(|ceiling| ceiling.resource == Resource::Link).filter(stated);
         names.iter().find_map(|name| links().find(|ceiling| ceiling.name == *name))
     }
 
@@ -270,10 +271,11 @@ impl Row {
     fn label(&self, what: &str) -> String {
         let isa = self.isa.as_deref().filter(|_| self.precision.is_some());
         let isa = isa.map_or_else(String::new, |isa| format!(" {isa}"));
-        let cores = match self.cores {
-            Some(1) => ", 1 core".to_owned(),
-            Some(cores) => format!(", {cores} cores"),
-            None => String::new(),
+        let cores = match (self.cores, self.isa.as_deref()) {
+            (Some(units), Some("simt" | "tensor")) => format!(", {units} SM"),
+            (Some(1), _) => ", 1 core".to_owned(),
+            (Some(cores), _) => format!(", {cores} cores"),
+            (None, _) => String::new(),
         };
         let rate = if self.precision.is_some() { flop_rate(self.value) } else { byte_rate(self.value) };
         format!("{what}{isa} {}{cores}, {} {rate}", self.name, self.source.name())
@@ -287,12 +289,17 @@ fn ceiling(row: &Row) -> Option<Ceiling> {
             let known = Precision::of_ceiling(&row.name, precision)?;
             (Resource::Compute(known, false), known.name())
         }
+        // Of the links to the host one direction; both at once, and a way to another device that may not be the copy's, are
+        // no roof of a copy.
+        (None, Some("host")) if matches!(row.name.as_str(), "h2d" | "d2h") => (Resource::Link, "host"),
+        (None, Some("host" | "peer")) => return None,
         (None, Some(level)) => (Resource::Bandwidth(Level::parse(level)?), level),
         (None, None) => return None,
     };
     let roof = Roof { value: row.value, source: row.source, label: row.label(what), disputed: None };
     let clock_hz = row.clock_hz();
-    Some(Ceiling { resource, name: row.name.clone(), roof, clock_hz, accumulate: None, confidence: None })
+    let name = if resource == Resource::Link { what.to_owned() } else { row.name.clone() };
+    Some(Ceiling { resource, name, roof, clock_hz, accumulate: None, confidence: None })
 }
 
 /// DRAM bandwidth of the most cores that were measured together.

@@ -21,7 +21,7 @@ pub(crate) enum Link {
     Peer,
     /// PCIe.
     Pcie,
-    /// To the host: the coherent chip-to-chip link where there is one, else PCIe.
+    /// To the host: as measured, or the coherent chip-to-chip link where there is one, else PCIe.
     Host,
 }
 
@@ -32,7 +32,7 @@ impl Link {
             Self::Nvlink => &["nvlink", "xgmi", "infinity"],
             Self::Peer => &["nvlink", "xgmi", "infinity", "pcie"],
             Self::Pcie => &["pcie"],
-            Self::Host => &["c2c", "pcie"],
+            Self::Host => &["host", "c2c", "pcie"],
         }
     }
 }
@@ -49,7 +49,8 @@ pub(crate) fn link_roof(roofs: &DeviceRoofs, link: Link) -> Option<Roof> {
         // A chip-to-chip link is no way to another device, however its name begins.
         let named =
             links.iter().filter(|(name, _)| name.contains(wanted) && (link == Link::Host || !name.contains("c2c")));
-        named.map(|(_, roof)| *roof).max_by_key(|roof| roof.source).cloned()
+        let better = |a: &&Roof, b: &&Roof| a.source.cmp(&b.source).then(a.value.total_cmp(&b.value));
+        named.map(|(_, roof)| *roof).max_by(better).cloned()
     })
 }
 
@@ -164,6 +165,10 @@ mod tests {
         assert_eq!(value(&roofs, Link::Peer), Some(900e9));
         roofs.ceilings.push(ceiling("nvlink", 800e9, RoofSource::Measured));
         assert_eq!(value(&roofs, Link::Nvlink), Some(800e9), "a measured one wins");
+        // Both directions of a measured link to the host have one name.
+        roofs.ceilings.extend([54e9, 53e9].map(|value| ceiling("host", value, RoofSource::Measured)));
+        assert_eq!((value(&roofs, Link::Host), value(&roofs, Link::Peer)), (Some(54e9), Some(800e9)));
+        assert_eq!(roofs.link(Link::Host.names()).map(|stated| stated.roof.value), Some(64e9), "of the datasheet");
     }
 
     #[test]

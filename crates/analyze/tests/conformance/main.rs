@@ -88,6 +88,7 @@ fn document(shared: &Path) -> (String, Vec<String>) {
         text.push_str(&section.text);
     }
     text.push_str(head::WITHOUT);
+    text.push_str(include_str!("unverified.md"));
     let open = sections.into_iter().flat_map(|section| section.open).collect();
     (format!("{}\n", text.trim_end()), open)
 }

@@ -27,10 +27,11 @@ impl Ceiling {
     pub(crate) fn words(&self) -> String {
         let parts = [self.isa.as_deref(), self.precision.as_deref(), self.level.as_deref(), Some(&*self.name)];
         let what = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
-        match self.cores {
-            Some(1) => format!("{what}, 1 core"),
-            Some(cores) => format!("{what}, {cores} cores"),
-            None => what,
+        match (self.cores, self.isa.as_deref()) {
+            (Some(units), Some("simt" | "tensor")) => format!("{what}, {units} SM"),
+            (Some(1), _) => format!("{what}, 1 core"),
+            (Some(cores), _) => format!("{what}, {cores} cores"),
+            (None, _) => what,
         }
     }
 
