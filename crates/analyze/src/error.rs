@@ -34,6 +34,16 @@ pub enum Error {
         /// What can be named.
         hint: String,
     },
+    /// A pass was asked for that has no timeline.
+    #[error("{run} has no timeline of a pass {name:?} (hint: {known})")]
+    UnknownPass {
+        /// The run that was asked.
+        run: String,
+        /// The name asked for.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
     /// A metric was asked for that does not exist.
     #[error("no metric is named {name:?} (hint: choose from {known})")]
     UnknownMetric {

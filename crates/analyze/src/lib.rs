@@ -62,6 +62,8 @@ pub struct Options {
     pub rules: Option<Arc<Rules>>,
     /// Kernels (a name in which `*` stands for any text) whose absence the critical path is asked about.
     pub free: Option<String>,
+    /// The pass whose timeline is read; that of the first activity without.
+    pub pass: Option<String>,
 }
 
 /// Reads an artifact's tables and computes those metrics.
@@ -76,7 +78,8 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Opt
         .with_against(options.against)
         .with_manifest(&artifact.manifest)
         .with_rules(options.rules.clone())
-        .with_free(options.free.clone());
+        .with_free(options.free.clone())
+        .with_pass(options.pass.clone());
     selection.iter().map(|metric| Ok((*metric, input.frame(metric)?))).collect()
 }
 

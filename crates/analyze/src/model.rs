@@ -18,6 +18,7 @@ use crate::steps::Steps;
 
 pub use kinds::{Api, CopyKind, Memory, RangeStyle};
 pub use names::Names;
+pub(crate) use read::timeline_passes;
 pub(crate) use rows::Rows;
 
 /// A device inside its pass: rank and device number.

@@ -71,9 +71,9 @@ impl From<proftool_trace::Error> for Failure {
 
 impl From<proftool_analyze::Error> for Failure {
     fn from(error: proftool_analyze::Error) -> Self {
-        use proftool_analyze::Error::{UnknownMetric, UnknownWindow};
+        use proftool_analyze::Error::{UnknownMetric, UnknownPass, UnknownWindow};
         let kind = match error {
-            UnknownMetric { .. } | UnknownWindow { .. } => Kind::Usage,
+            UnknownMetric { .. } | UnknownPass { .. } | UnknownWindow { .. } => Kind::Usage,
             _ => Kind::Io,
         };
         Self::new(kind, error)

@@ -16,7 +16,7 @@ use proftool_trace::table::{Column, Table, int, text};
 use crate::Error;
 use crate::classes::Rules;
 use crate::findings::Shorts;
-use crate::model::{DeviceKey, Model};
+use crate::model::{DeviceKey, Model, timeline_passes};
 use crate::path::{self, Plan};
 use crate::roofline::Engine;
 use crate::roofline::family::{Family, families};
@@ -82,6 +82,8 @@ pub struct Input<'a> {
     pub rules: Option<Arc<Rules>>,
     /// Kernels (a name in which `*` stands for any text) whose absence the critical path is asked about.
     pub free: Option<String>,
+    /// The pass whose timeline is read; that of the first activity without.
+    pub pass: Option<String>,
     model: OnceCell<Model>,
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
@@ -96,7 +98,7 @@ impl<'a> Input<'a> {
     /// An input; the tables are viewed when the first metric asks.
     pub fn new(run: &'a str, target: &'a str, tables: &'a Tables, window: Window) -> Self {
         let (model, engine, families, plans) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let (against, manifest, rules, free) = (Against::default(), None, None, None);
+        let (against, manifest, rules, free, pass) = (Against::default(), None, None, None, None);
         Self {
             run,
             target,
@@ -106,6 +108,7 @@ impl<'a> Input<'a> {
             manifest,
             rules,
             free,
+            pass,
             model,
             engine,
             families,
@@ -131,6 +134,12 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn with_free(self, free: Option<String>) -> Self {
         Self { free, ..self }
+    }
+
+    /// The input that reads the timeline of that pass.
+    #[must_use]
+    pub fn with_pass(self, pass: Option<String>) -> Self {
+        Self { pass, ..self }
     }
 
     /// The input with other rules than the built-in ones.
@@ -189,8 +198,20 @@ impl<'a> Input<'a> {
         if let Some(model) = self.model.get() {
             return Ok(model);
         }
-        let model = Model::read_with(self.tables, self.rules.as_deref().unwrap_or(Rules::built_in()))?;
+        let model = self.read_model()?;
         Ok(self.model.get_or_init(|| model))
+    }
+
+    /// A view of the timeline pass of its own.
+    pub(crate) fn read_model(&self) -> Result<Model, Error> {
+        let rules = self.rules.as_deref().unwrap_or(Rules::built_in());
+        let Some(pass) = &self.pass else { return Model::read_with(self.tables, rules) };
+        let known = timeline_passes(self.tables)?;
+        if known.contains(pass) {
+            return Model::read_pass(self.tables, rules, pass);
+        }
+        let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+        Err(Error::UnknownPass { run: self.run.to_owned(), name: pass.clone(), known })
     }
 
     /// The window sets to report, one result row each.
@@ -362,6 +383,32 @@ mod tests {
                 assert_eq!(metric.table.name, metric.name);
             }
         }
+    }
+
+    #[test]
+    fn a_chosen_pass_is_read_and_one_that_is_not_there_is_refused_with_those_that_are() {
+        use crate::fixture::Fixture;
+        use proftool_trace::{frame, tables};
+        let mut all = Fixture::new().kernel(0, 0, (10, 20)).tables();
+        let other = Fixture::new().kernel(0, 0, (10, 40)).tables();
+        for table in [&tables::ACTIVITIES, &tables::DEVICES] {
+            let mut rows = other.get(table).clone();
+            rows.with_column(frame::text_column("pass", (0..rows.height()).map(|_| Some("nsys")))).unwrap();
+            all.append(table, &rows).unwrap();
+        }
+        let busy = |pass: Option<&str>| {
+            let input = Input::new("run", "target", &all, Window::Default).with_pass(pass.map(str::to_owned));
+            let idle = METRICS.iter().find(|metric| metric.name == "idle").unwrap();
+            input.frame(idle).map(|rows| frame::ints(&rows, "busy_ns").unwrap()[0])
+        };
+        assert_eq!(
+            (busy(None).unwrap(), busy(Some("host")).unwrap(), busy(Some("nsys")).unwrap()),
+            (Some(10), Some(10), Some(30))
+        );
+        assert_eq!(
+            busy(Some("cupti")).unwrap_err().to_string(),
+            "run has no timeline of a pass \"cupti\" (hint: it has host, nsys)"
+        );
     }
 
     #[test]

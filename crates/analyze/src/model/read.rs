@@ -31,11 +31,20 @@ impl Model {
     /// # Errors
     /// As [`Model::read`].
     pub fn read_with(tables: &Tables, rules: &Rules) -> Result<Self, Error> {
-        Self::read_in_pieces(tables, rules, PIECE_ROWS)
+        Self::read_in_pieces(tables, rules, None, PIECE_ROWS)
     }
 
-    fn read_in_pieces(tables: &Tables, rules: &Rules, rows: usize) -> Result<Self, Error> {
-        let mut model = Self { pass: timeline_pass(tables)?, ..Self::default() };
+    /// As [`Model::read_with`], of that pass.
+    ///
+    /// # Errors
+    /// As [`Model::read`].
+    pub(crate) fn read_pass(tables: &Tables, rules: &Rules, pass: &str) -> Result<Self, Error> {
+        Self::read_in_pieces(tables, rules, Some(pass), PIECE_ROWS)
+    }
+
+    fn read_in_pieces(tables: &Tables, rules: &Rules, pass: Option<&str>, rows: usize) -> Result<Self, Error> {
+        let pass = pass.map_or_else(|| timeline_pass(tables), |pass| Ok(pass.to_owned()))?;
+        let mut model = Self { pass, ..Self::default() };
         model.read_devices(tables)?;
         model.read_queues(tables)?;
         let mut host = Hosts::default();
@@ -413,7 +422,23 @@ fn edge_kind(name: &str) -> Edge {
     }
 }
 
-/// The pass whose timeline is read: that of the first activity, or else of the first device.
+/// The passes that have a timeline: activities, or calls or ranges of the host, in the order of the tables.
+pub(crate) fn timeline_passes(tables: &Tables) -> Result<Vec<String>, Error> {
+    let mut passes: Vec<String> = Vec::new();
+    for table in [&tables::ACTIVITIES, &tables::CALLS, &tables::RANGES] {
+        let column = tables.get(table).column("pass").and_then(|column| column.unique_stable());
+        let Some(column) = column.ok().filter(|_| tables.get(table).height() > 0) else { continue };
+        let names = column.str().map(|names| names.iter().flatten().map(str::to_owned).collect::<Vec<_>>());
+        for name in names.unwrap_or_default() {
+            if !passes.contains(&name) {
+                passes.push(name);
+            }
+        }
+    }
+    Ok(passes)
+}
+
+/// The pass whose timeline is read where none is chosen: that of the first activity, or else of the first device.
 fn timeline_pass(tables: &Tables) -> Result<String, Error> {
     for table in [&tables::ACTIVITIES, &tables::DEVICES] {
         let frame = tables.get(table);
@@ -450,7 +475,8 @@ mod tests {
         for fixture in [fixture(), fixture().shuffled()] {
             let tables = fixture.tables();
             let text = |rows: usize| {
-                let model = Model::read_in_pieces(&tables, Rules::built_in(), rows).expect("the tables are whole");
+                let model =
+                    Model::read_in_pieces(&tables, Rules::built_in(), None, rows).expect("the tables are whole");
                 let rows = (&model.activities, &model.calls, &model.ranges, &model.threads, &model.targets);
                 (format!("{rows:?} {:?}", model.worked), model.names.from(0).map(str::to_owned).collect::<Vec<_>>())
             };

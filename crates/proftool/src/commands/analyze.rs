@@ -25,6 +25,7 @@ use crate::rules::RulesFile;
   proftool analyze --artifacts artifacts --metric classes --rules my-kernels.toml
   proftool analyze --artifacts artifacts --metric critical_path --free 'linear_*'
   proftool analyze --artifacts artifacts --metric gaps --rows 5
+  proftool analyze --artifacts artifacts --metric kernels --pass nsys
   proftool list metrics")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// The window: the name of a range, or `each` for one result a window instead of their sum
     #[arg(long, value_name = "NAME|each")]
     window: Option<String>,
+    /// The pass whose timeline is read, where there are several: `host`, `nsys`, `cupti` (default: the first)
+    #[arg(long, value_name = "NAME")]
+    pass: Option<String>,
     #[command(flatten)]
     rules: RulesFile,
     /// Ask critical_path how much earlier the work would end if these kernels took no time; `*` stands for any text
@@ -69,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let window = Window::parse(args.window.as_deref());
     let rules = args.rules.read()?;
     let runs = args.source.find()?;
-    let options = Options { window, rules, free: args.free.clone(), ..Options::default() };
+    let options = Options { window, rules, free: args.free.clone(), pass: args.pass.clone(), ..Options::default() };
     let mut results = compute(&runs, &metrics, &options)?;
     // What to look at first is printed first.
     results.sort_by_key(|(metric, _)| metric.name != "findings");

@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// The window: the name of a range, or `each` for one result a window instead of their sum
     #[arg(long, value_name = "NAME|each")]
     window: Option<String>,
+    /// The pass whose times are used, where there are several: `host`, `nsys`, `cupti` (default: the first)
+    #[arg(long, value_name = "NAME")]
+    pass: Option<String>,
     #[command(flatten)]
     rules: RulesFile,
     /// Every list: levels, precisions, roofs, links, instructions, energy, sampled metrics, operators
@@ -160,7 +163,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         )));
     }
     let against = if args.against == Roofs::Datasheet { Against::Datasheet } else { Against::Measured };
-    let options = Options { window: Window::parse(args.window.as_deref()), against, rules, ..Options::default() };
+    let options = Options {
+        window: Window::parse(args.window.as_deref()),
+        against,
+        rules,
+        pass: args.pass.clone(),
+        ..Options::default()
+    };
     let results = analyze::compute(&runs, &metrics(args.details), &options)?;
     let selection = Selection { phases: args.phase.clone(), precisions: args.precision.clone(), level: args.level };
     let all = frame_of(&results, "roofline")?;

@@ -6,7 +6,6 @@ use std::ops::Deref;
 
 use super::stages::Staging;
 use crate::Error;
-use crate::classes::Rules;
 use crate::clock::aligned;
 use crate::metrics::Input;
 use crate::model::Model;
@@ -39,7 +38,7 @@ impl<'i> Timeline<'i> {
         let shifted = if aligned.offsets.values().all(|offset| *offset == 0) {
             None
         } else {
-            let mut model = Model::read_with(input.tables, input.rules.as_deref().unwrap_or(Rules::built_in()))?;
+            let mut model = input.read_model()?;
             shift(&mut model, &aligned.offsets);
             Some(Box::new(model))
         };
