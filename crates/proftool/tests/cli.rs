@@ -2,6 +2,7 @@
 
 mod cli {
     pub(crate) mod bad_input;
+    pub(crate) mod counted;
     pub(crate) mod documentation;
     pub(crate) mod golden;
     pub(crate) mod import;
@@ -10,5 +11,6 @@ mod cli {
     pub(crate) mod known_answers;
     pub(crate) mod roofline;
     pub(crate) mod rules;
+    pub(crate) mod simulate;
     pub(crate) mod support;
 }

@@ -3,8 +3,10 @@
 use clap::ValueEnum;
 use polars::prelude::DataFrame;
 use proftool_hardware::gpu;
+use proftool_serving::policies::{Knob, Maker, POLICIES};
 use proftool_trace::frame::{bool_column, text_column};
 use proftool_trace::{Table, tables};
+use proftool_workloads::Parameter;
 
 use crate::failure::{Failure, Kind, Outcome};
 use crate::output::{self, Format};
@@ -13,7 +15,7 @@ use crate::tty;
 /// Sentences are wrapped at this width where the terminal does not say otherwise.
 const WIDTH: usize = 100;
 
-/// Show what there is: targets, profilers, importers, metrics, hardware, tables.
+/// Show what there is: targets, profilers, importers, metrics, policies, hardware, tables.
 ///
 /// Of metrics and tables every format but `table` documents each column: its type, whether it may be null, its meaning.
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,7 @@ enum What {
     Profilers,
     Importers,
     Metrics,
+    Policies,
     Hardware,
     Tables,
 }
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         What::Profilers => ("profilers", ["profiler", "what it is", "state"], profilers()),
         What::Importers => ("importers", ["importer", "what it is", ""], importers()),
         What::Metrics => ("metrics", ["metric", "what it is", ""], metrics()),
+        What::Policies => ("policies", ["policy", "what it is", "knobs"], policies(args.format)),
         What::Hardware => ("hardware", ["hardware", "what it is", "peaks"], hardware()),
         What::Tables => ("tables", ["table", "what it is", ""], canonical_tables()),
     };
@@ -90,22 +94,33 @@ fn frame(heading: [&str; 3], rows: &[Row]) -> Result<DataFrame, Failure> {
     DataFrame::new(rows.len(), columns).map_err(|error| Failure::new(Kind::Bug, error))
 }
 
-/// A target with its parameters: in a table a line for each parameter, since no cell there holds a line break.
+/// Targets, each with its parameters and their defaults.
 fn targets(format: Format) -> Vec<Row> {
     let row = |target: &&proftool_workloads::Target| {
-        let parameters = target.parameters.iter();
-        let parameters =
-            parameters.map(|parameter| format!("{}={}: {}", parameter.name, parameter.default, parameter.doc));
-        let parameters: Vec<String> = parameters.collect();
-        let (name, doc) = (target.name.to_owned(), target.doc.to_owned());
-        if format != Format::Table {
-            return vec![[name, doc, parameters.join("\n")]];
-        }
-        let [first, rest @ ..] = parameters.as_slice() else { return vec![[name, doc, String::new()]] };
-        let rest = rest.iter().map(|parameter| [String::new(), String::new(), parameter.clone()]);
-        std::iter::once([name, doc, first.clone()]).chain(rest).collect()
+        let text = |parameter: &Parameter| format!("{}={}: {}", parameter.name, parameter.default, parameter.doc);
+        spread(target.name, target.doc, &target.parameters.iter().map(text).collect::<Vec<_>>(), format)
     };
     proftool_workloads::TARGETS.iter().flat_map(row).collect()
+}
+
+/// Router policies, each with its knobs and their defaults.
+fn policies(format: Format) -> Vec<Row> {
+    let row = |maker: &&'static Maker| {
+        let text = |knob: &Knob| format!("{}={}: {}", knob.name, knob.default, knob.doc);
+        spread(maker.name, maker.doc, &maker.knobs.iter().map(text).collect::<Vec<_>>(), format)
+    };
+    POLICIES.iter().flat_map(row).collect()
+}
+
+/// One row with a line each of `more`; in a table a row each, since no cell there holds a line break.
+fn spread(name: &str, doc: &str, more: &[String], format: Format) -> Vec<Row> {
+    let first = |more: String| [name.to_owned(), doc.to_owned(), more];
+    if format != Format::Table {
+        return vec![first(more.join("\n"))];
+    }
+    let [head, rest @ ..] = more else { return vec![first(String::new())] };
+    let rest = rest.iter().map(|line| [String::new(), String::new(), line.clone()]);
+    std::iter::once(first(head.clone())).chain(rest).collect()
 }
 
 fn profilers() -> Vec<Row> {

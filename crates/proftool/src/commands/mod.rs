@@ -11,6 +11,7 @@ mod list;
 mod report;
 mod roofline;
 mod run;
+mod simulate;
 
 use clap::{Parser, Subcommand};
 
@@ -47,6 +48,7 @@ enum Command {
     Import(import::Args),
     Ceilings(ceilings::Args),
     Roofline(roofline::Args),
+    Simulate(simulate::Args),
     Analyze(analyze::Args),
     Report(report::Args),
     List(list::Args),
@@ -69,6 +71,7 @@ impl Cli {
             Command::Import(args) => import::run(args),
             Command::Ceilings(args) => ceilings::run(args),
             Command::Roofline(args) => roofline::run(args),
+            Command::Simulate(args) => simulate::run(args),
             Command::Analyze(args) => analyze::run(args),
             Command::Report(args) => report::run(args),
             Command::List(args) => list::run(args),
