@@ -46,6 +46,9 @@ def ended(process, limit_s):
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise SystemExit(f"{process.args[0]} did not end within {limit_s} s") from None
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 def command(given, profile, folder):

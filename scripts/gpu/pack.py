@@ -21,7 +21,7 @@ DROPPED_KEYS = ("environment", "environment_removed", "hostname", "process_list"
 def secrets(work, **places):
     """What has to disappear from texts, with what stands for it; the longest first. `places` are further folders by name."""
     words = {str(work): "WORK", **{str(path): name.upper() for name, path in places.items()}, str(Path.home()): "~", socket.gethostname(): "HOST", platform.node(): "HOST",
-             platform.release(): re.match(r"[\d.]*\d", platform.release() + "0").group()}
+             platform.release(): (re.match(r"\d[\d.]*", platform.release()) or ["KERNEL"])[0]}
     try:
         words[getpass.getuser()] = "USER"
     except (KeyError, OSError):
@@ -58,7 +58,8 @@ def pack(work, archive, folders, words):
     """Packs these folders of `work`, texts without `words`; returns the paths that were left out, each with the reason."""
     left_out = []
     with tarfile.open(archive, "w:gz") as tar:
-        for path in sorted(path for folder in folders for path in (work / folder).rglob("*") if path.is_file() and not path.is_symlink()):
+        # The folders in their order: the last ones are left out where the archive gets full.
+        for path in (path for folder in folders for path in sorted((work / folder).rglob("*")) if path.is_file() and not path.is_symlink()):
             name = str(path.relative_to(work))
             if path.name.endswith(LEFT_OUT) or re.search(r"\.so(\.\d+)*$", path.name):
                 left_out.append(f"{name}: holds what tells the machine, or a library")

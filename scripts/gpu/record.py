@@ -142,6 +142,14 @@ def run_case(name, folder):
     (folder / f"{name}.told.json").write_text(json.dumps(told))
 
 
+def ended(words):
+    """How a command ended; one that took too long failed, and the cases that follow still run."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, None, "", f"error: ended after {LIMIT_S} s")
+
+
 def ncu_page(ncu, name, folder, known):
     """The raw page of one call; a reason where there is none."""
     wanted = [metric for metric in METRICS if metric.split(".")[0] in known]
@@ -149,7 +157,7 @@ def ncu_page(ncu, name, folder, known):
     page = folder / f"{name}.ncu.csv"
     words = [ncu, "--csv", "--page", "raw", "--print-units", "base", "--clock-control", "none", "--profile-from-start", "off",
              "--metrics", ",".join(wanted), "--log-file", str(page), sys.executable, str(Path(__file__).resolve()), "--case", name]
-    said = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S)
+    said = ended(words)
     if said.returncode == 0 and sources.ncu_page(page):
         return None
     text = page.read_text(errors="replace") if page.exists() else ""
@@ -181,15 +189,15 @@ def record(names, place, out):
     folder, result, failed = place / "reference", {}, []
     folder.mkdir()
     ncu = shutil.which("ncu")
-    said = subprocess.run([ncu, "--query-metrics"], capture_output=True, text=True, timeout=LIMIT_S) if ncu else None
+    said = ended([ncu, "--query-metrics"]) if ncu else None
     known = set(sources.query(said.stdout)) if said else set()
     for name in names:
         words = [sys.executable, str(Path(__file__).resolve()), "--case", name, "--folder", str(folder)]
-        ended = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT_S, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        said = ended(words)
         told = folder / f"{name}.told.json"
-        if ended.returncode != 0 or not told.exists():
+        if said.returncode != 0 or not told.exists():
             failed.append(name)
-            result[name] = {"failed": (ended.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]}
+            result[name] = {"failed": (said.stderr.strip().splitlines() or ["it said nothing"])[-1][:300]}
             continue
         result[name] = json.loads(told.read_text())
         told.unlink()

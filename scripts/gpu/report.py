@@ -1,5 +1,6 @@
 """The report of a check as markdown, and its verdict."""
 
+import compare
 from compare import FAILED, IMPOSSIBLE, OK
 
 
@@ -14,6 +15,11 @@ def shown(value):
 
 def cell(text):
     return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def version(number):
+    """A version as CUDA counts it, 12040, in words."""
+    return f"{number // 1000}.{number % 1000 // 10}" if number else "unknown"
 
 
 def exit_code(result):
@@ -31,10 +37,12 @@ def text(result):
     facts, steps, checks = result["facts"], result["steps"], result["checks"]
     lines = ["# proftool on a GPU", ""]
     if facts["device"]:
-        lines.append(f"{facts['date']}: {facts['device']}, driver for CUDA {facts['cuda_version']}, PyTorch {facts['torch'] or 'absent'}, "
+        lines.append(f"{facts['date']}: {facts['device']}, driver for CUDA {version(facts['cuda_version'])}, PyTorch {facts['torch'] or 'absent'}, "
                      f"ncu {'usable' if facts['ncu'] else 'not usable'}; {facts['seconds']} s{', quick' if facts['quick'] else ''}.")
     else:
         lines.append(f"No GPU: {facts['why_not'] or 'CUDA could not be asked'}. Nothing was checked.")
+    if compare.is_double(facts["device"]):
+        lines += ["", "A test double, no GPU: no time and no rate here is a measurement."]
     lines += ["", f"Steps: {counts(steps)}. Checks: {counts(checks)}.", "", "## Checks", "",
               "| check | expected | measured | tolerance | verdict | why |", "|---|--:|--:|---|---|---|"]
     # What failed first: that is what a reader looks for.

@@ -1,6 +1,7 @@
 """Running the steps of a check: each with a limit of its own, a log, and a verdict."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from compare import FAILED, IMPOSSIBLE, OK
 # What says that this machine does not let anybody read its counters, or has no such tool: no fault of proftool's.
 REFUSED = ("ERR_NVGPUCTRPERM", "INSUFFICIENT_PRIVILEGES", "LibraryNotLoaded", "ERR_NVCMPGPU", "not supported on this device",
            "no permission", "Permission denied", "VIRTUALIZED_DEVICE")
+# How proftool ends, and what it says, where a preset's profiler cannot be had.
+MISSING, LACKS = 3, r"error: --profile \w+ needs "
 # Between asking a step to end and ending it: proftool and ncu write what they have.
 GRACE_S = 15
 
@@ -44,8 +47,9 @@ class Runner:
         self.skipped = tuple(skipped)
         self.logs = self.work / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
-        # Roofs and libraries that proftool keeps stay inside the work folder.
-        self.env = {**os.environ, "XDG_CACHE_HOME": str(self.work / "cache")}
+        # Roofs and libraries that proftool keeps stay inside the work folder. The roofs are measured once, by the step `ceilings`:
+        # where other load disturbs them, each capture would try again.
+        self.env = {**os.environ, "XDG_CACHE_HOME": str(self.work / "cache"), "PROFTOOL_NO_CEILINGS": "1"}
 
     def left(self):
         return self.deadline - time.monotonic()
@@ -68,6 +72,10 @@ class Runner:
         except subprocess.TimeoutExpired:
             out, err = end(process)
             code, told = None, f"error: ended after {limit_s:.0f} s"
+        except BaseException:
+            # Interrupted: the command has a session of its own, which nobody else would end.
+            end(process)
+            raise
         text = [part.decode(errors="replace") for part in (out, err)]
         return self.log(name, words, Said(code, text[0], text[1] + told, time.monotonic() - began))
 
@@ -81,16 +89,25 @@ class Runner:
         print(f"{verdict:22} {name}" + (f": {reason}" if reason else ""), flush=True)
         return verdict == OK
 
-    def step(self, name, words, limit_s, env=None, may_refuse=False):
-        """Runs and judges: ok, failed, or not possible here where the machine refuses what the step needs."""
-        if any(name.startswith(start) for start in self.skipped):
+    def skips(self, name):
+        """Whether the user left a step out, which is said."""
+        skipped = any(name.startswith(start) for start in self.skipped)
+        if skipped:
             self.note(name, IMPOSSIBLE, "left out by --skip")
+        return skipped
+
+    def step(self, name, words, limit_s, env=None, may_refuse=False, may_lack=False):
+        """Runs and judges: ok, failed, or not possible here where the machine refuses what the step needs (`may_refuse`), or
+        proftool says that a tool is missing (`may_lack`)."""
+        if self.skips(name):
             return Said(None, "", "", 0.0)
         said = self.run(name, words, limit_s, env)
         if said.ok:
             self.note(name, OK, "", said.seconds)
         elif may_refuse and said.refused():
             self.note(name, IMPOSSIBLE, f"{said.refused()}: {said.reason()}", said.seconds)
+        elif may_lack and said.code == MISSING and re.search(LACKS, said.err):
+            self.note(name, IMPOSSIBLE, said.reason(), said.seconds)
         else:
             self.note(name, FAILED, f"exit code {said.code}: {said.reason()}", said.seconds)
         return said

@@ -116,6 +116,14 @@ pub enum Error {
     /// The artifact could not be written.
     #[error(transparent)]
     Artifact(#[from] artifact::Error),
+    /// A pass could not be run after others had been.
+    #[error("{reason}; what the passes before it recorded stays in {} (hint: read it with `proftool import`, or remove it)", partial.display())]
+    Later {
+        /// Why.
+        reason: Box<Error>,
+        /// The folder that keeps the raw files.
+        partial: PathBuf,
+    },
     /// The user stopped it.
     #[error("interrupted; {}", after_interrupt(partial))]
     Interrupted {
@@ -149,7 +157,7 @@ pub fn check(request: &Request<'_>) -> Result<(), Error> {
 ///
 /// # Errors
 /// As [`check`]; [`Error::Artifact`] for an artifact that cannot be made, [`Error::Process`] for a command that cannot be
-/// started, [`Error::Interrupted`] with the `.partial` directory that keeps the raw files.
+/// started, [`Error::Later`] and [`Error::Interrupted`] with the `.partial` directory that keeps the raw files.
 pub fn capture(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> Result<Captured, Error> {
     program::find(request.command.first().map(OsString::as_os_str).unwrap_or_default())?;
     let passes = crew::find(request.profile.name, request.profile.passes)?;
@@ -176,7 +184,9 @@ pub fn capture(request: &Request<'_>, say: &mut dyn FnMut(&str)) -> Result<Captu
                 draft.discard();
                 return Err(error);
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                return Err(Error::Later { reason: Box::new(error), partial: draft.path().to_owned() });
+            }
         }
         if request.stop.load(Ordering::Relaxed) {
             return Err(Error::Interrupted { partial: draft.path().to_owned() });

@@ -188,29 +188,28 @@ fn run_guarded(
     let started = Instant::now();
     let mut child = command(spec, &family).spawn().map_err(|cause| Error::start(&spec.program, cause))?;
     let pid = child.id() as libc::pid_t;
-    let _forwarding = signals::forward_to_group(pid);
+    let forwarding = signals::forward_to_group(pid);
     guard.root(pid);
     let family = family.of(pid).without(guard.pid());
     let pipes =
         [out.copy_from(child.stdout.take().map(Into::into)), err.copy_from(child.stderr.take().map(Into::into))];
     let echo = spec.echo.then(|| output::Echo::start([&spec.stdout, &spec.stderr]));
-    let ends = match wait_in_thread(pid) {
-        Ok(ends) => ends,
-        Err(cause) => {
-            family.kill();
-            reap(pid);
-            return Err(Error::Watch { cause });
-        }
-    };
-    let (wall, stopped) = watch(&ends, &family, limits, stop, started);
-    let linger = if stopped.is_none() { LINGER } else { Duration::ZERO };
+    let waiting = wait_in_thread(pid);
+    if waiting.is_err() {
+        family.kill();
+    }
+    let watched = waiting.map(|ends| watch(&ends, &family, limits, stop, started));
+    let by_itself = watched.as_ref().is_ok_and(|(_, stopped)| stopped.is_none());
+    let linger = if by_itself { LINGER } else { Duration::ZERO };
     let left_behind = family.end_rest(linger, limits.grace.min(REST));
+    // Neither may send a signal to that number once the kernel can give it to another process.
+    drop((forwarding, guard));
     let (status, usage) = reap(pid);
-    let kept = pipes.map(output::Pipe::finish);
+    let [(out_bytes, out_lost), (err_bytes, err_lost)] = pipes.map(output::Pipe::finish);
     if let Some(echo) = echo {
         echo.finish();
     }
-    let [(out_bytes, out_lost), (err_bytes, err_lost)] = kept;
+    let (wall, stopped) = watched.map_err(|cause| Error::Watch { cause })?;
     Ok(Ended {
         exit_code: status.code(),
         signal: status.signal(),
@@ -239,13 +238,19 @@ fn command(spec: &Spec, family: &Family) -> Command {
     }
     let input = if spec.input { Stdio::inherit() } else { Stdio::null() };
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    // SAFETY: between fork and exec only prctl is called, which is async-signal-safe.
-    unsafe { command.pre_exec(die_with_proftool) };
+    // SAFETY: between fork and exec only prctl and signal are called, which are async-signal-safe.
+    unsafe { command.pre_exec(before_exec) };
     command
 }
 
-/// Lets the kernel kill the command when proftool itself is killed, so that it does not run on unwatched.
-fn die_with_proftool() -> std::io::Result<()> {
+/// Lets the kernel kill the command when proftool itself is killed, so that it does not run on unwatched; and gives the
+/// signals that ask it to end their usual effect. A shell without job control starts `proftool ... &` with SIGINT ignored,
+/// which the command would inherit: it could then be ended without its report only.
+fn before_exec() -> std::io::Result<()> {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the default disposition of a valid signal, in the calling process only. It cannot fail for these.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     // SAFETY: prctl with these arguments changes a flag of the calling process only.
     let set = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     if set == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }

@@ -1,5 +1,7 @@
 //! One capture: prepare the targets, measure their blocks alternately, verify their outputs, write `raw/`.
 
+mod error;
+mod finish;
 pub mod part;
 mod sampling;
 
@@ -7,82 +9,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proftool_trace::manifest::{self, Manifest, Pass, Results};
-use proftool_trace::{Draft, artifact};
-use proftool_workloads::{self as workloads, Backend, Block, Role, Session, Settings, Target};
-
+use proftool_trace::Draft;
+use proftool_trace::manifest::{self, Manifest};
 use proftool_tracer::clock::unix_ns;
+use proftool_workloads::{self as workloads, Backend, Block, Session, Settings, Target};
 
-use crate::profilers::{Note, host, nvml};
+use crate::profilers::{Note, host};
 use crate::profiles::Profile;
-use sampling::{Sampled, Sampling};
-
-/// What can go wrong in a capture.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A parameter is unknown or has a bad value.
-    #[error(transparent)]
-    Usage(Box<workloads::Error>),
-    /// A target could not be prepared; nothing is left behind.
-    #[error("{target} cannot start: {reason}")]
-    Prepare {
-        /// Name of the target.
-        target: &'static str,
-        /// Why.
-        reason: Box<workloads::Error>,
-    },
-    /// The target failed while it ran.
-    #[error("{target} failed: {reason} (hint: {})", after_failure(partial))]
-    Target {
-        /// Name of the target.
-        target: &'static str,
-        /// Why.
-        reason: Box<workloads::Error>,
-        /// The folders that keep what was recorded; none where nothing was.
-        partial: Vec<PathBuf>,
-    },
-    /// The trace could not be written.
-    #[error(
-        "cannot write what was recorded: {reason} (hint: free some space or name a folder on another disk with --artifacts)"
-    )]
-    Trace {
-        /// Why.
-        reason: Box<workloads::Error>,
-    },
-    /// A run of a target under a profiler could not be, or not leave its results.
-    #[error("the target cannot run as a pass: {reason} (hint: free some space, or capture with --profile minimal)")]
-    Part {
-        /// Why.
-        reason: String,
-    },
-    /// The artifact could not be written.
-    #[error(transparent)]
-    Artifact(#[from] artifact::Error),
-    /// The user stopped it.
-    #[error("interrupted; {}", after_interrupt(partial))]
-    Interrupted {
-        /// The folders that keep what was recorded; none where nothing was.
-        partial: Vec<PathBuf>,
-    },
-}
-
-fn join(folders: &[PathBuf]) -> String {
-    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(" and ")
-}
-
-fn after_failure(partial: &[PathBuf]) -> String {
-    if partial.is_empty() {
-        return "nothing was recorded; --profile minimal records what it does until then".to_owned();
-    }
-    format!("what was recorded stays in {}; read it with `proftool import`", join(partial))
-}
-
-fn after_interrupt(partial: &[PathBuf]) -> String {
-    if partial.is_empty() {
-        return "nothing was recorded, and nothing is left behind".to_owned();
-    }
-    format!("what was recorded stays in {} (hint: read it with `proftool import`, or remove it)", join(partial))
-}
+pub use error::Error;
+use finish::{finish, manifest_check, pair};
+use sampling::Sampling;
 
 /// What is known about the machine before a capture starts.
 #[derive(Clone, Debug)]
@@ -336,98 +272,6 @@ fn verify(runs: &mut [Run], index: usize) -> Result<Vec<manifest::Check>, worklo
         checks.push(workloads::compare(first.session.outputs(), second.session.outputs()));
     }
     Ok(checks.into_iter().map(manifest_check).collect())
-}
-
-fn manifest_check(check: workloads::Check) -> manifest::Check {
-    manifest::Check {
-        name: check.name,
-        values: check.values,
-        // An infinite deviation (a NaN in an output) has no JSON number.
-        max_relative_error: check.max_relative_error.min(f64::MAX),
-        tolerance: check.tolerance,
-    }
-}
-
-fn pair(runs: &[Run], names: &[String], index: usize, order: &[usize]) -> Option<manifest::Pair> {
-    let (name, role) = runs[index].target.pair?;
-    let other = names.get(1 - index).filter(|_| names.len() == 2)?;
-    Some(manifest::Pair {
-        name: name.to_owned(),
-        role: match role {
-            Role::Baseline => "baseline".to_owned(),
-            Role::Optimized => "optimized".to_owned(),
-        },
-        other: other.clone(),
-        order: order.iter().map(|&index| if index == 0 { 'A' } else { 'B' }).collect(),
-    })
-}
-
-fn finish(
-    request: &Request<'_>,
-    run: Run,
-    checks: Vec<manifest::Check>,
-    pair: Option<manifest::Pair>,
-    sampled: &Sampled,
-) -> Result<Captured, Error> {
-    let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
-    let modelled = run.session.modelled();
-    let simulated = run.session.simulated();
-    let iterations = run.session.iterations();
-    let mut passes = Vec::new();
-    if request.profile.traced {
-        let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
-        run.session.finish(&file).map_err(|reason| Error::Trace { reason: Box::new(reason) })?;
-        passes.push(Pass {
-            name: host::PASS.to_owned(),
-            profilers: std::iter::once(host::PROFILER.name)
-                .chain(sampled.version.as_ref().map(|_| nvml::PROFILER.name))
-                .map(str::to_owned)
-                .collect(),
-            // The importer replaces these with what the raw file states.
-            clock: "CLOCK_MONOTONIC".to_owned(),
-            start_unix_ns: run.start_unix_ns,
-            start_monotonic_ns: 0,
-            ranks: Vec::new(),
-        });
-    }
-    let environment = &request.environment;
-    let version_of_nvml = sampled.version.clone().map(|version| (nvml::PROFILER.name.to_owned(), version));
-    let manifest = Manifest {
-        format: manifest::FORMAT,
-        target: manifest::Target { name: run.target.name.to_owned(), parameters: run.parameters, seed: request.seed },
-        pair,
-        hardware_key: environment.hardware_key.clone(),
-        time: if simulated { manifest::Time::Simulated } else { manifest::Time::Measured },
-        captured_utc: environment.captured_utc.clone(),
-        command_line: request.command_line.clone(),
-        git: environment.git.clone(),
-        host: environment.host.clone(),
-        devices: Vec::new(),
-        versions: environment.versions.clone().into_iter().chain(version_of_nvml).collect(),
-        passes,
-        warmup: request.warmup as u64,
-        iterations: iterations as u64,
-        blocks: run.blocks.len() as u64,
-        tables: Vec::new(),
-        results: results(&run.blocks, checks, verified),
-        modelled,
-        command: None,
-    };
-    let notes = sampled.notes.iter().map(|note| (host::PASS.to_owned(), note.clone())).collect();
-    Ok(Captured { draft: run.draft, manifest, notes })
-}
-
-fn results(blocks: &[Block], checks: Vec<manifest::Check>, verified: bool) -> Results {
-    Results {
-        iteration_ns: blocks.iter().flat_map(|block| block.iteration_ns.iter().copied()).collect(),
-        fill_ns: blocks.iter().map(|block| block.fill_ns).collect(),
-        cpu_ns: blocks.iter().map(|block| block.cpu_ns).collect(),
-        contention_ratio: blocks.iter().map(|block| block.contention_ratio).filter(|ratio| ratio.is_finite()).collect(),
-        verified,
-        max_relative_error: checks.iter().map(|check| check.max_relative_error).reduce(f64::max),
-        checks,
-        exit_code: if verified { 0 } else { 3 },
-    }
 }
 
 #[cfg(test)]

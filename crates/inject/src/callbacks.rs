@@ -36,6 +36,9 @@ const CAPTURE_BEGINS: [u32; 6] = [
     cbid::STREAM_BEGIN_CAPTURE_TO_GRAPH_PTSZ,
 ];
 const CAPTURE_ENDS: [u32; 2] = [cbid::STREAM_END_CAPTURE, cbid::STREAM_END_CAPTURE_PTSZ];
+/// `CUDA_ERROR_INVALID_VALUE`, `..._INVALID_HANDLE`, `..._ILLEGAL_STATE`, `..._STREAM_CAPTURE_UNMATCHED`,
+/// `..._STREAM_CAPTURE_WRONG_THREAD`: of an end that ended no capture. All others did, though it was of no use.
+const NOT_ENDED: [u32; 5] = [1, 400, 401, 903, 908];
 
 /// A launch, as its call tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,13 +125,14 @@ pub(crate) unsafe fn event(domain: u32, number: u32, data: *const c_void) -> Opt
     let data = unsafe { &*data.cast::<CallbackData>() };
     let entered = data.site == 0;
     // SAFETY: after the call, CUPTI points at what it returned, or at nothing.
-    let failed = !entered && !data.returned.is_null() && unsafe { *data.returned } != 0;
+    let status = if entered || data.returned.is_null() { 0 } else { unsafe { *data.returned } };
+    let failed = status != 0;
     if CAPTURE_BEGINS.contains(&number) {
         let failed = failed.then_some(Event::CaptureFailed);
         return if entered { Some(Event::CaptureBegins) } else { failed };
     }
     if CAPTURE_ENDS.contains(&number) {
-        return (!entered).then_some(Event::CaptureEnded);
+        return (!entered && !NOT_ENDED.contains(&status)).then_some(Event::CaptureEnded);
     }
     let context = data.context as usize;
     if !entered {
@@ -208,5 +212,8 @@ mod tests {
         assert_eq!(of(cbid::STREAM_BEGIN_CAPTURE, &after), Some(Event::CaptureFailed));
         assert_eq!(of(cbid::STREAM_END_CAPTURE, &after), Some(Event::CaptureEnded));
         assert_eq!(of(cbid::STREAM_END_CAPTURE, &data(0)), None);
+        let wrong_thread = 908;
+        after.returned = &raw const wrong_thread;
+        assert_eq!(of(cbid::STREAM_END_CAPTURE, &after), None, "the capture goes on");
     }
 }

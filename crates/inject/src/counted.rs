@@ -32,8 +32,9 @@ pub(crate) struct Context {
     pub(crate) profiler: Profiler,
     pub(crate) device: i64,
     pub(crate) number: u32,
-    /// Whether it counts at present.
+    /// Whether it counts at present, and whether it surrounds kernels with a range while it does.
     pub(crate) running: bool,
+    pub(crate) within: bool,
     /// Launches since it began to.
     pub(crate) pending: Vec<Launch>,
     /// Calls of them that have not returned.
@@ -46,7 +47,7 @@ impl Context {
     pub(crate) fn begin(&mut self, within: bool) -> Result<(), Refusal> {
         if !self.running {
             self.profiler.start(within)?;
-            self.running = true;
+            (self.running, self.within) = (true, within);
         }
         Ok(())
     }
@@ -77,6 +78,17 @@ impl State {
         self.contexts.insert(address, None);
     }
 
+    /// Disables a context's profiler. What could not be fetched has no counts, and a profiler stays as it is while a
+    /// launch is under way in it.
+    pub(crate) fn let_go(&mut self, address: usize) {
+        let Some(Some(context)) = self.contexts.get(&address) else { return };
+        if context.in_flight > 0 {
+            return self.abandon(address);
+        }
+        self.file.lost.uncounted += context.pending.len() as i64;
+        self.contexts.insert(address, None);
+    }
+
     /// Leaves a context's profiler as it is: the driver no longer lets it be asked.
     pub(crate) fn abandon(&mut self, address: usize) {
         if let Some(Some(context)) = self.contexts.insert(address, None) {
@@ -87,11 +99,11 @@ impl State {
 
     /// Has a context's data decoded and written, unless a launch is under way in it.
     pub(crate) fn fetch(&mut self, address: usize) {
-        let within = self.within;
         let Some(Some(context)) = self.contexts.get_mut(&address) else { return };
         if !context.running || context.in_flight > 0 {
             return;
         }
+        let within = context.within;
         let decoded = match context.profiler.stop(within) {
             Ok(decoded) => decoded,
             Err(refusal) => {
@@ -103,6 +115,9 @@ impl State {
         let pending = std::mem::take(&mut context.pending);
         let unsure = std::mem::take(&mut context.unsure);
         self.file.lost.dropped += decoded.dropped as i64;
+        // Of a graph nobody knows how many there should be.
+        let launches = if pending.iter().any(|launch| launch.many) { 0 } else { pending.len() };
+        self.file.lost.uncounted += launches.saturating_sub(decoded.ranges + decoded.dropped) as i64;
         let written = context.write(&mut self.file, decoded.ranges, &pending, unsure);
         if let Err(refusal) = written.and_then(|()| context.profiler.clear()) {
             return self.give_up(address, &refusal);
@@ -110,7 +125,7 @@ impl State {
         if !decoded.complete {
             self.file.note("incomplete_passes", "CUPTI did not run kernels as often as their metrics need");
         }
-        self.prove(address, decoded.ranges, &pending);
+        self.prove(address, decoded.ranges, &pending, within);
     }
 
     /// Counts a launch from here on.
@@ -139,16 +154,19 @@ impl State {
     /// Learns from the first kernel whether it has to be surrounded by a range. NVIDIA's sample does that for automatic
     /// ranges too, although the text around it asks for it in the other mode only; so that, without a range of that
     /// kernel, the other way is tried.
-    fn prove(&mut self, address: usize, ranges: usize, pending: &[Launch]) {
+    fn prove(&mut self, address: usize, ranges: usize, pending: &[Launch], within: bool) {
         if ranges > 0 {
-            self.proven = true;
-        } else if !self.proven && pending.iter().any(|launch| !launch.many) {
-            self.file.lost.uncounted += pending.len() as i64;
-            if self.tried {
-                self.give_up(address, &"CUPTI counts, and gives no range of any kernel".to_owned().into());
-            }
-            (self.within, self.tried) = (!self.within, true);
+            (self.proven, self.within) = (true, within);
+            return;
         }
+        // Another context may have changed the way meanwhile.
+        if self.proven || self.within != within || pending.iter().all(|launch| launch.many) {
+            return;
+        }
+        if self.tried {
+            self.give_up(address, &"CUPTI counts, and gives no range of any kernel".to_owned().into());
+        }
+        (self.within, self.tried) = (!within, true);
     }
 }
 

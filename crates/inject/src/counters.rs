@@ -92,7 +92,8 @@ impl Counters {
 
     fn take(&self, event: Event) {
         let mut state = self.lock();
-        if state.closed {
+        // What has begun ends even where nothing is written any more.
+        if state.closed && matches!(event, Event::Launching { .. }) {
             return;
         }
         match event {
@@ -102,10 +103,7 @@ impl Counters {
             }
             Event::CaptureBegins => {
                 state.capturing += 1;
-                let contexts: Vec<usize> = state.contexts.keys().copied().collect();
-                for context in contexts {
-                    self.driver.with(context, || state.fetch(context));
-                }
+                self.pause(&mut state);
             }
             Event::CaptureFailed | Event::CaptureEnded => state.capturing = state.capturing.saturating_sub(1),
             Event::ContextEnds { context } => self.end(&mut state, context),
@@ -113,6 +111,21 @@ impl Counters {
         if let Err(error) = state.file.flush() {
             say(&format!("counting stops: {error}"));
             state.closed = true;
+        }
+        // A capture survives neither fetching nor the end of a profiler.
+        if state.capturing == 0 && (state.closed || state.taken >= self.settings.kernels) {
+            self.end_idle(&mut state);
+        }
+    }
+
+    /// Fetches before the first of the captures that are open: during a capture it would end it.
+    fn pause(&self, state: &mut State) {
+        if state.capturing > 1 {
+            return;
+        }
+        let running = state.contexts.iter().filter(|(_, it)| is_idle(it.as_ref())).map(|(address, _)| *address);
+        for context in running.collect::<Vec<_>>() {
+            self.driver.with(context, || state.fetch(context));
         }
     }
 
@@ -150,12 +163,13 @@ impl Counters {
         if (full || many || enough) && state.capturing == 0 {
             state.fetch(address);
         }
-        if enough {
-            let done: Vec<usize> =
-                state.contexts.iter().filter(|(_, it)| is_idle(it.as_ref())).map(|(at, _)| *at).collect();
-            for context in done {
-                self.end(state, context);
-            }
+    }
+
+    /// Lets every context go in which no launch is under way.
+    fn end_idle(&self, state: &mut State) {
+        let idle = state.contexts.iter().filter(|(_, it)| is_idle(it.as_ref())).map(|(address, _)| *address);
+        for context in idle.collect::<Vec<_>>() {
+            self.end(state, context);
         }
     }
 
@@ -167,7 +181,7 @@ impl Counters {
         let profiler = self.profiler(state, address, &chip, &device)?;
         state.file.counting(device.number, number, &chip, &profiler);
         let (device, pending) = (device.number, Vec::new());
-        Ok(Context { profiler, device, number, running: false, pending, in_flight: 0, unsure: false })
+        Ok(Context { profiler, device, number, running: false, within: false, pending, in_flight: 0, unsure: false })
     }
 
     fn profiler(&self, state: &mut State, address: usize, chip: &str, device: &Device) -> Result<Profiler, Refusal> {
@@ -190,12 +204,14 @@ impl Counters {
 
     /// Fetches what a context has left, and lets it go.
     fn end(&self, state: &mut State, address: usize) {
-        let done = self.driver.with(address, || {
-            state.fetch(address);
-            state.contexts.insert(address, None);
-        });
-        if done.is_none() {
-            state.abandon(address);
+        if state.contexts.get(&address).is_some_and(Option::is_some) {
+            let done = self.driver.with(address, || {
+                state.fetch(address);
+                state.let_go(address);
+            });
+            if done.is_none() {
+                state.abandon(address);
+            }
         }
         // The address may become that of another context, but not while this one's launches are not to be counted.
         if self.settings.kernels > state.taken {
@@ -234,7 +250,10 @@ extern "C" fn at_exit() {
             let _ = done.send(());
         };
         let started = without_signals(|| thread.spawn(run)).is_ok();
-        if !started || ended.recv_timeout(counters.settings.exit).is_err() {
+        let done = started && ended.recv_timeout(counters.settings.exit).is_ok();
+        // The thread may hold the lock for good, and what the program still calls while it ends must not wait for it.
+        COUNTERS.store(null_mut(), Ordering::Release);
+        if !done {
             say("CUPTI did not give its last counts in time: they are missing");
         }
     });

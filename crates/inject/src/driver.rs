@@ -8,6 +8,9 @@ use proftool_tracer::ABSENT;
 use crate::library::{Library, function};
 use crate::text;
 
+/// The driver's library.
+const LIBRARY: &str = "libcuda.so.1";
+
 /// `CU_DEVICE_ATTRIBUTE_*`: compute capability, multiprocessors, clock in kHz.
 const MAJOR: i32 = 75;
 const MINOR: i32 = 76;
@@ -41,11 +44,28 @@ pub(crate) struct Device {
     pub(crate) fields: [i64; 7],
 }
 
+type Count = unsafe extern "C" fn(*mut i32) -> u32;
+
+/// Whether this process has initialised the driver; it is not initialised for the question.
+pub fn is_ready() -> bool {
+    let asked = || -> Result<u32, String> {
+        let library = Library::open(Path::new(LIBRARY), true).ok_or("it is not loaded")?;
+        let count = function!(library, c"cuDeviceGetCount", Count);
+        let mut number = 0;
+        // SAFETY: the pointer is to a number that lives; before `cuInit` the function only says so.
+        Ok(unsafe { count(&raw mut number) })
+    };
+    asked() == Ok(0)
+}
+
 /// Initialises the driver; how many devices it lets this process use.
-pub(crate) fn devices() -> Result<usize, String> {
-    let library = Library::open(Path::new("libcuda.so.1"), false).ok_or("libcuda.so.1 cannot be loaded")?;
+///
+/// # Errors
+/// When there is no driver, or one that does not work, as a sentence.
+pub fn devices() -> Result<usize, String> {
+    let library = Library::open(Path::new(LIBRARY), false).ok_or("libcuda.so.1 cannot be loaded")?;
     let initialize = function!(library, c"cuInit", unsafe extern "C" fn(u32) -> u32);
-    let count = function!(library, c"cuDeviceGetCount", unsafe extern "C" fn(*mut i32) -> u32);
+    let count = function!(library, c"cuDeviceGetCount", Count);
     let failed = |name: &str, status: u32| format!("{name} failed with CUDA error {status}");
     // SAFETY: 0 is the only value that the function takes.
     let status = unsafe { initialize(0) };
@@ -61,7 +81,7 @@ pub(crate) fn devices() -> Result<usize, String> {
 impl Driver {
     /// The driver that has loaded this library.
     pub(crate) fn load() -> Result<Self, String> {
-        let library = Library::open(Path::new("libcuda.so.1"), true).ok_or("libcuda.so.1 is not loaded")?;
+        let library = Library::open(Path::new(LIBRARY), true).ok_or("libcuda.so.1 is not loaded")?;
         Ok(Self {
             push: function!(library, c"cuCtxPushCurrent_v2", Push),
             pop: function!(library, c"cuCtxPopCurrent_v2", Pop),

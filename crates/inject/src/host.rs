@@ -169,7 +169,7 @@ impl Host {
         unsafe { text::owned(params.name) }.ok_or_else(|| "cuptiDeviceGetChipName gave no name".to_owned().into())
     }
 
-    /// The chips of the devices that this process may use. It initialises the driver.
+    /// The chips of the devices that this process may use. It initialises the driver: ask in a child process.
     ///
     /// # Errors
     /// When there is no driver, or it does not work; what CUPTI says.

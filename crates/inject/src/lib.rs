@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod text;
 
+pub use driver::{devices, is_ready as is_driver_ready};
 pub use search::{candidates, find};
 
 /// Starts the recording; the CUDA driver calls it once a process. Returns 1, success, in any case: the driver would

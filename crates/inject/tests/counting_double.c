@@ -1,15 +1,18 @@
 // The profilers of the double of libcupti, for chip DOUBLE1. A kernel's values are its number times 1000 plus the place of
 // the metric; a metric that begins with "no__" is refused, "nan__" has no value. One pass for every two metrics.
-// DOUBLE_REFUSE_CALL=NAME:STATUS has a function fail; DOUBLE_SURROUND=needed|refused; DOUBLE_ROOM: ranges that a
-// configuration may ask for; DOUBLE_DROP: ranges that an image really holds.
+// DOUBLE_REFUSE_CALL=NAME:STATUS has a function fail; DOUBLE_SURROUND=needed|refused|harmful; DOUBLE_ROOM: ranges that a
+// configuration may ask for; DOUBLE_DROP: ranges that an image really holds. DOUBLE_VALUES=A,B,...: of the metrics of the
+// first kernel, of which the others have multiples. DOUBLE_HANG: the kernels after which counting never stops. A capture
+// forbids to stop.
 #define _GNU_SOURCE
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { BAD = 1, INVALID_OPERATION = 7, MOST = 4096 };
+enum { BAD = 1, INVALID_OPERATION = 7, MOST = 4096, BEGIN_CAPTURE = 539, END_CAPTURE = 497 };
 typedef struct { uint64_t capacity, count, kernels[]; } image;
 
 static int refused(const char *name) {
@@ -98,14 +101,20 @@ CALL(cuptiProfilerHostEvaluateToGpuValues, void *host; const uint8_t *image; siz
   CHECK(cuptiProfilerHostEvaluateToGpuValues, 72);
   const image *data = (const image *)p->image;
   if (p->range >= data->count) return BAD;
-  for (size_t index = 0; index < p->count; index++)
+  const char *stated = getenv("DOUBLE_VALUES");
+  for (size_t index = 0; index < p->count; index++) {
     p->values[index] = strncmp(p->names[index], "nan__", 5) ? data->kernels[p->range] * 1000.0 + index : NAN;
+    if (!stated) continue;
+    p->values[index] = data->kernels[p->range] * strtod(stated, NULL);
+    stated = strchr(stated, ',') ? strchr(stated, ',') + 1 : NULL;
+  }
   return 0;
 }
 
 // A context.
 static struct { int enabled, started, inside; image *data; size_t passes, count; uint64_t kernels[MOST]; } profiler;
 static uint64_t kernel;
+static int capturing;
 
 CALL(cuptiProfilerInitialize) { CHECK(cuptiProfilerInitialize, 16); return 0; }
 
@@ -174,7 +183,8 @@ CALL(cuptiRangeProfilerPopRange, void *object;) {
 
 CALL(cuptiRangeProfilerStop, void *object; size_t pass, level; uint8_t all;) {
   CHECK(cuptiRangeProfilerStop, 41);
-  if (!profiler.started || profiler.inside) return INVALID_OPERATION;
+  if (!profiler.started || profiler.inside || capturing) return INVALID_OPERATION;
+  while ((int)profiler.count == setting("DOUBLE_HANG", -1)) pause();
   profiler.started = 0, p->all = 1;
   return 0;
 }
@@ -234,6 +244,7 @@ void double_enter(uint32_t number, void *context, const char *name, uint32_t cor
 }
 
 void double_leave(uint32_t number, void *context, uint32_t correlation, uint32_t result) {
+  capturing += (number == BEGIN_CAPTURE) - (number == END_CAPTURE);
   call_data data = {.site = 1, .returned = &result, .context = context, .number = (uint32_t)(size_t)context / 64, .correlation = correlation};
   tell(number, &data);
 }
@@ -241,7 +252,7 @@ void double_leave(uint32_t number, void *context, uint32_t correlation, uint32_t
 // A kernel runs.
 void double_run(void) {
   kernel++;
-  int counts = profiler.started && (profiler.inside || !surround("needed"));
+  int counts = profiler.started && !surround(profiler.inside ? "harmful" : "needed");
   if (counts && profiler.count < MOST) profiler.kernels[profiler.count++] = kernel;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LAUNCH = 307, GRAPH = 514, BEGIN_CAPTURE = 539, END_CAPTURE = 497 };
 static void (*enter)(uint32_t, void *, const char *, uint32_t);
@@ -45,6 +46,17 @@ static void at_once(void) {
   leave(LAUNCH, FIRST, 1001, 0), leave(LAUNCH, FIRST, 1002, 0);
 }
 
+// Two captures, the first of which begins while a kernel is being launched.
+static void captures(void) {
+  enter(LAUNCH, FIRST, "before", 1001);
+  enter(BEGIN_CAPTURE, FIRST, NULL, 1002), leave(BEGIN_CAPTURE, FIRST, 1002, 0);
+  run(), leave(LAUNCH, FIRST, 1001, 0);
+  capture();
+  enter(END_CAPTURE, FIRST, NULL, 1003), leave(END_CAPTURE, FIRST, 1003, 0);
+}
+
+static void last(void) { launch(FIRST, "late"); }
+
 int main(int count, char **values) {
   if (count < 5) return 2;
   void *cuda = dlopen(values[3], RTLD_NOW), *twin = dlopen(values[2], RTLD_NOW | RTLD_GLOBAL);
@@ -54,14 +66,18 @@ int main(int count, char **values) {
   context_ends = dlsym(twin, "double_context_ends");
   make_current = dlsym(cuda, "double_cuda_context"), cuda_ends = dlsym(cuda, "double_cuda_end");
   make_current(FIRST);
+  const char *mode = values[4];
+  // Before the recorder's own, so that it is called after it; the alarm ends a program that does not.
+  if (!strcmp(mode, "stuck")) atexit(last), alarm(20);
   int (*start)(void) = (int (*)(void))dlsym(recorder, "InitializeInjection");
   if (!start || start() != 1) return 3;
-  const char *mode = values[4];
   int kernels = count > 5 ? atoi(values[5]) : 3;
   if (strcmp(mode, "none")) many(kernels);
   if (!strcmp(mode, "crash")) abort();
   if (!strcmp(mode, "graph")) graph(3), many(1);
   if (!strcmp(mode, "capture")) capture(), many(1);
+  if (!strcmp(mode, "captures")) captures(), many(1);
+  if (!strcmp(mode, "open")) enter(LAUNCH, FIRST, "open", 1001);
   if (!strcmp(mode, "at_once")) at_once(), many(1);
   if (!strcmp(mode, "failing")) enter(LAUNCH, FIRST, "failed", 999), leave(LAUNCH, FIRST, 999, 701), many(1);
   if (!strcmp(mode, "contexts")) context_ends(FIRST), launch(SECOND, "_Z4gemmPf");

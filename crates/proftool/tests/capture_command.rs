@@ -21,7 +21,11 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_proftool"));
+        self.program(env!("CARGO_BIN_EXE_proftool"), arguments)
+    }
+
+    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
         command.args(arguments).current_dir(self.path()).env("XDG_CACHE_HOME", cache).stdin(Stdio::null());
         for name in ["RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"] {
@@ -170,7 +174,10 @@ fn a_child_that_cleans_its_environment_and_leaves_its_session_is_still_ended() {
 }
 
 fn start(place: &Place, script: &str) -> Child {
-    let mut command = place.command(&["capture", "--profile", "none", "--", "sh", "-c", script]);
+    // Whoever started the tests may have ignored these signals, which proftool would inherit.
+    let default = ["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_proftool")];
+    let capture = ["capture", "--profile", "none", "--", "sh", "-c", script];
+    let mut command = place.program("env", &[&default[..], &capture].concat());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     wait_for(&place.path().join("pids"));
     child
@@ -196,6 +203,23 @@ fn the_signal_that_proftool_gets_is_the_one_that_the_command_gets() {
         let left = place.artifacts();
         assert!(left.len() == 1 && left[0].to_string_lossy().ends_with(".partial"), "{left:?}");
     }
+}
+
+#[test]
+fn under_nohup_a_hangup_ends_neither_proftool_nor_the_command() {
+    let place = Place::new();
+    let script = "touch started; while [ ! -e go ]; do sleep 0.02; done";
+    let nohup = "trap '' HUP; exec \"$0\" capture --profile none -- sh -c \"$1\"";
+    let mut command = place.program("sh", &["-c", nohup, env!("CARGO_BIN_EXE_proftool"), script]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_for(&place.path().join("started"));
+    for _ in 0..2 {
+        let sent = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+        assert!(sent.expect("kill starts").success());
+    }
+    std::fs::write(place.path().join("go"), "").expect("written");
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert_eq!(place.manifest()["results"]["exit_code"], 0);
 }
 
 #[test]

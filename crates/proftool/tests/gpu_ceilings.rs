@@ -25,7 +25,7 @@ fn rows(output: &Output) -> Vec<Value> {
 
 #[test]
 fn every_gpu_has_its_rows_once_and_no_number_is_missing() {
-    let arguments = ["ceilings", "--device", "cuda", "--tiny", "--format", "json"];
+    let arguments = ["ceilings", "--device", "cuda", "--format", "json"];
     let Some(output) = proftool(&arguments, "2") else { return };
     let rows = rows(&output);
     let key = |row: &Value| {
@@ -50,14 +50,14 @@ fn every_gpu_has_its_rows_once_and_no_number_is_missing() {
 
 #[test]
 fn people_see_the_name_of_the_double_and_the_clock() {
-    let Some(output) = proftool(&["ceilings", "--device", "cuda:0", "--tiny", "--budget", "1"], "1") else { return };
+    let Some(output) = proftool(&["ceilings", "--device", "cuda:0", "--budget", "1"], "1") else { return };
     let out = String::from_utf8_lossy(&output.stdout);
     assert!(out.contains("proftool test double") && out.contains("clock") && out.contains("matrix_bf16"), "{out}");
 }
 
 #[test]
 fn a_gpu_that_is_not_there_is_named() {
-    let Some(output) = proftool(&["ceilings", "--device", "cuda:7", "--tiny"], "1") else { return };
+    let Some(output) = proftool(&["ceilings", "--device", "cuda:7"], "1") else { return };
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("cuda:7") && err.contains("numbered 0 to 0"), "{err}");

@@ -59,7 +59,7 @@ pub struct Manifest {
     /// What was modelled rather than measured, one sentence each (for example the KV link).
     #[serde(default)]
     pub modelled: Vec<String>,
-    /// What was launched, where the target is a user's command.
+    /// What was launched, where the target is a user's command or ran under profilers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
 }

@@ -50,6 +50,10 @@ pub struct Device {
     pub memory_bytes: Option<i64>,
     /// Clock in hertz.
     pub clock_hz: Option<i64>,
+    /// Unique identifier of a GPU, as `nvidia-smi -L` shows it.
+    pub uuid: Option<String>,
+    /// Domain, bus and device of a GPU.
+    pub pci_bus_id: Option<String>,
 }
 
 /// One queue of a device.

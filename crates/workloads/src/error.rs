@@ -83,6 +83,9 @@ pub enum Error {
         /// NVRTC's log.
         log: String,
     },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The recorder could not write its file.
     #[error(transparent)]
     Trace(#[from] proftool_tracer::Error),

@@ -11,6 +11,8 @@ pub mod cuda;
 mod error;
 mod kernels;
 mod memory;
+#[doc(hidden)]
+pub mod narrow;
 mod outputs;
 mod parameters;
 mod pipeline;

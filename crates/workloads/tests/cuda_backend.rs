@@ -6,12 +6,12 @@ mod cuda_double;
 use std::collections::BTreeMap;
 
 use cuda_double::inside;
-use proftool_workloads::{Backend, Block, Check, Error, Outputs, Settings, compare, find};
+use proftool_workloads::{Backend, Block, Check, Error, Outputs, Session, Settings, compare, find, narrow};
 
 const BASELINE: &str = "baseline_pipeline_parallelism";
 const OPTIMIZED: &str = "optimized_pipeline_parallelism";
 
-/// Few rows: the doubles multiply plainly, and the layers are as wide as ever.
+/// Few rows: the doubles multiply plainly.
 const SMALL: [(&str, &str); 3] = [("sequences", "2"), ("prompt_tokens", "1"), ("decode_steps", "2")];
 
 fn settings(parameters: &[(&str, &str)]) -> Settings {
@@ -39,9 +39,19 @@ struct Ran {
     trace: Vec<(String, Vec<u8>)>,
 }
 
+/// Runs a target with narrow layers.
 fn run(target: &str, parameters: &[(&str, &str)]) -> Result<Ran, Error> {
     let settings = settings(parameters);
-    let mut session = (find(target).expect("a target").prepare)(&settings)?;
+    ran(narrow::prepare(find(target).expect("a target"), &settings)?, &settings)
+}
+
+/// Runs a target as it is.
+fn run_whole(target: &str, parameters: &[(&str, &str)]) -> Result<Ran, Error> {
+    let settings = settings(parameters);
+    ran((find(target).expect("a target").prepare)(&settings)?, &settings)
+}
+
+fn ran(mut session: Box<dyn Session>, settings: &Settings) -> Result<Ran, Error> {
     session.warm_up(settings.warmup)?;
     let blocks = (0..settings.blocks).map(|_| session.run_block()).collect::<Result<Vec<_>, _>>()?;
     let (checks, outputs) = (session.verify()?, session.outputs().clone());
@@ -126,7 +136,7 @@ fn calls(ran: &Ran) -> BTreeMap<String, usize> {
     counts
 }
 
-fn agree(precision: &str, shapes: &[(&str, &str)]) {
+fn agree(run: impl Fn(&str, &[(&str, &str)]) -> Result<Ran, Error>, precision: &str, shapes: &[(&str, &str)]) {
     let baseline = run(BASELINE, &[("precision", precision)]).expect("it runs");
     check(&baseline, precision);
     for (graph, stages) in shapes {
@@ -152,14 +162,40 @@ fn agree(precision: &str, shapes: &[(&str, &str)]) {
 #[test]
 fn f32_agrees_with_the_reference_and_the_pair_with_and_without_a_graph() {
     if inside("f32_agrees_with_the_reference_and_the_pair_with_and_without_a_graph", &[]) {
-        agree("f32", &[("on", "2"), ("off", "2"), ("on", "4")]);
+        agree(run, "f32", &[("on", "2"), ("off", "2"), ("on", "4")]);
     }
 }
 
 #[test]
 fn bf16_agrees_with_the_reference_and_the_pair_within_its_tolerance() {
     if inside("bf16_agrees_with_the_reference_and_the_pair_within_its_tolerance", &[]) {
-        agree("bf16", &[("on", "1"), ("off", "4")]);
+        agree(run, "bf16", &[("on", "1"), ("off", "4")]);
+    }
+}
+
+#[test]
+fn without_a_record_only_completions_are_timed() {
+    if !inside("without_a_record_only_completions_are_timed", &[]) {
+        return;
+    }
+    for graph in ["on", "off"] {
+        let given = settings(&[("graph", graph), ("stages", "2")]);
+        let ran = ran(
+            narrow::prepare(find(OPTIMIZED).expect("a target"), &Settings { record: false, ..given.clone() })
+                .expect("it is made"),
+            &given,
+        )
+        .expect("it runs");
+        assert!(ran.passes() && ran.records::<22>("oper").is_empty(), "{graph}: {:?}", ran.checks);
+        assert!(ran.blocks.iter().all(|block| block.fill_ns > 0 && block.iteration_ns[0] > 0), "{:?}", ran.blocks);
+    }
+}
+
+#[test]
+fn layers_of_the_real_widths_agree_too() {
+    if inside("layers_of_the_real_widths_agree_too", &[]) {
+        let ran = run_whole(OPTIMIZED, &[("stages", "3"), ("microbatches", "2")]).expect("it runs");
+        check(&ran, "real widths");
     }
 }
 
@@ -302,6 +338,6 @@ fn what_gpus_cannot_do_is_refused_with_what_to_leave_out() {
 #[ignore = "needs a GPU"]
 fn both_targets_agree_on_a_gpu() {
     for precision in ["f32", "bf16"] {
-        agree(precision, &[("on", "1"), ("off", "1"), ("on", "2"), ("off", "2")]);
+        agree(run_whole, precision, &[("on", "1"), ("off", "1"), ("on", "2"), ("off", "2")]);
     }
 }

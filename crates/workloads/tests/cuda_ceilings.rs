@@ -18,6 +18,7 @@ fn tiny() -> Result<Measured, Error> {
     let measured = measure(&all[0], &all, options, &mut |done, total, what| {
         assert!(done <= total && !what.is_empty());
         told += 1;
+        true
     });
     assert!(told > 0 || measured.is_err());
     measured
@@ -162,10 +163,28 @@ fn a_gpu_that_fails_at_once_is_an_error_with_the_name_of_the_call() {
 }
 
 #[test]
+fn who_asks_to_stop_waits_for_one_row_at_most() {
+    if !cuda_double::inside("who_asks_to_stop_waits_for_one_row_at_most", &[]) {
+        return;
+    }
+    let all = gpus().unwrap();
+    let options = Options { scale: Scale::Tiny, ..Options::default() };
+    // While rows are prepared, and in a round.
+    for rows in [1, 30] {
+        let mut told = 0;
+        let ended = measure(&all[0], &all, options, &mut |_, _, _| {
+            told += 1;
+            told < rows
+        });
+        assert!(matches!(ended, Err(Error::Interrupted)) && told == rows, "{told}");
+    }
+}
+
+#[test]
 #[ignore = "needs a GPU"]
 fn a_real_gpu_has_the_rows_of_its_capability() {
     let all = gpus().unwrap();
-    let measured = measure(&all[0], &all, Options::default(), &mut |_, _, _| ()).unwrap();
+    let measured = measure(&all[0], &all, Options::default(), &mut |_, _, _| true).unwrap();
     for roof in &measured.roofs {
         println!("{roof:?}");
     }

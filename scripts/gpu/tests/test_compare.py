@@ -37,7 +37,8 @@ class Times(unittest.TestCase):
     def test_gaps_may_be_missing_and_nothing_may_be_too_much(self):
         found = [compare.kernel_time("bf16", 10_000, 10, self.kernels(total))["verdict"] for total in (10_560, 10_000, 11_200)]
         self.assertEqual(found, [OK, FAILED, FAILED])
-        self.assertEqual(compare.kernel_time("bf16", 10_000, 10, [])["verdict"], IMPOSSIBLE)
+        self.assertEqual(compare.kernel_time("bf16", 10_000, 10, [], "no CUPTI")["verdict"], IMPOSSIBLE)
+        self.assertEqual(compare.kernel_time("bf16", 10_000, 10, [])["verdict"], FAILED)
 
     def test_launches_are_equal_or_not(self):
         same = compare.launches("c", {"a": 1.0}, "ncu", {"b": 1.0}, "CUPTI")
@@ -52,7 +53,8 @@ class Counts(unittest.TestCase):
             return compare.flop_of_gemm("ncu", "f32", 10, [{"name": "gemm", "flop": flop, "launches": 3, **more}])["verdict"]
         self.assertEqual([of(6000), of(6030), of(5900), of(6100), of(12_000)], [OK, OK, FAILED, FAILED, FAILED])
         self.assertEqual(of(4000, matched_launches=2), OK)
-        self.assertEqual(of(None), IMPOSSIBLE)
+        self.assertEqual(of(None), FAILED)
+        self.assertEqual(compare.flop_of_gemm("ncu", "f32", 10, [], why_none="no such metric")["verdict"], IMPOSSIBLE)
 
     def test_written_bytes_may_stand_in_the_cache_and_read_ones_may_not(self):
         def of(counted, l2_bytes=50, emptied=True):
@@ -99,18 +101,27 @@ class Roofs(unittest.TestCase):
         self.assertEqual([self.of(80.0), self.of(40.0), self.of(105.0), self.of(105.0, 1100.0), self.of(115.0, 1100.0)],
                          [[OK], [FAILED], [FAILED], [OK], [FAILED]])
 
+    def test_of_two_peaks_of_a_precision_the_larger_one_is_the_limit(self):
+        rows = [self.roof("datasheet", value) for value in (100.0, 50.0)] + [self.roof("measured", 90.0)]
+        self.assertEqual(verdicts(compare.ceilings(rows, None)), [OK])
+
     def test_what_was_not_measured_is_said(self):
         self.assertEqual(verdicts(compare.ceilings([self.roof("datasheet", 1.0)], None)), [IMPOSSIBLE])
         self.assertEqual(verdicts(compare.ceilings([], None)), [IMPOSSIBLE])
 
 
 class Energy(unittest.TestCase):
-    def samples(self, watts, count=30):
+    def samples(self, watts, count=30, name="power_instant_w"):
         middle = [(at * 100_000_000, watts, 300.0 * at / 10) for at in range(count)]
-        return [{"device": 0, "begin_ns": at, "end_ns": at, "values": {"power_w": power, "energy_j": energy}} for at, power, energy in middle]
+        return [{"device": 0, "begin_ns": at, "end_ns": at, "values": {name: power, "energy_j": energy}} for at, power, energy in middle]
 
     def test_power_times_time_is_the_counters_difference_within_a_tenth(self):
         self.assertEqual([verdicts(compare.energy(self.samples(watts))) for watts in (300.0, 325.0, 340.0)], [[OK], [OK], [FAILED]])
+
+    def test_a_mean_over_a_second_may_lag(self):
+        found = [verdicts(compare.energy(self.samples(watts, name="power_w"))) for watts in (340.0, 400.0)]
+        self.assertEqual(found, [[OK], [FAILED]])
+        self.assertEqual(verdicts(compare.energy(self.samples(1.0, name="fan"))), [IMPOSSIBLE])
 
     def test_a_short_run_and_a_device_without_counter_say_so(self):
         self.assertEqual(verdicts(compare.energy(self.samples(300.0, 5))), [IMPOSSIBLE])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -110,7 +111,7 @@ with open(option("--log-file"), "w") as file:
 """
 
 PROFTOOL = r"""
-import json, os, pathlib, subprocess, sys
+import json, os, pathlib, subprocess, sys, time
 words = sys.argv[1:]
 def option(name):
     return words[words.index(name) + 1]
@@ -122,15 +123,20 @@ def artifact(name, **more):
     return folder
 n = 6144
 if words[0] == "doctor":
-    print(json.dumps([{"what": "gpu", "state": "ok", "found": "stand-in", "fix": ""}]))
+    print(json.dumps([{"what": "gpu", "state": "ok", "found": "cuda:0 stand-in", "fix": ""}]))
 elif words[0] == "ceilings":
-    print("[]" if "--help" not in words else "no options")
+    if os.environ.get("STAND_IN_HANGS"):
+        pathlib.Path(os.environ["STAND_IN_HANGS"]).write_text(str(os.getpid()))
+        time.sleep(100)
+    print(json.dumps([{"clock_hz": 1000}]))
 elif words[0] == "list":
     print(json.dumps([{"hardware": "stand-in", "peaks": "sm_90, 1 SM"}]))
 elif words[0] == "run":
     if "graph=off" in words and "precision=bf16" in words and os.environ.get("STAND_IN_FAILS"):
         sys.exit("error: the stand-in was told to fail")
     artifact(option("--target"), results={"verified": True, "checks": [{"max_relative_error": 1e-6, "tolerance": 1e-4}]})
+elif words[0] == "capture" and os.environ.get("STAND_IN_FORGETS"):
+    pass
 elif words[0] == "capture":
     folder = artifact("python3")
     lines = [{"head": {"devices": [{"clock_hz": 1000}]}}]
@@ -158,11 +164,17 @@ else:
         moved = {"stream": 2 << 30, "bf16": 6 * n * n}.get(case, 12 * n * n)
         print(json.dumps([{"kind": "kernel", "name": case, "launches": launches, "matched_launches": launches, "flop": flop * launches,
                            "dram_bytes": moved * launches, "flop_source": "counter"}]))
+    elif option("--metric") == os.environ.get("STAND_IN_MUTE"):
+        sys.exit("error: the stand-in has no words for it")
+    elif option("--metric") == os.environ.get("STAND_IN_ODD"):
+        print(json.dumps([{"name": None}]))
     elif option("--metric") == "kernels":
         print(json.dumps([{"name": case, "launches": launches, "total_ns": 990_000 * launches}]))
     elif option("--metric") == "roofline_flop":
         flop, half = {"stream": 1 << 28}.get(case, 2 * n**3) * launches, {"name": case, "precision": "f16", "integer": False, "flop": 10**15}
         print(json.dumps([{"name": case, "precision": {"bf16": "matrix_bf16"}.get(case, "f32"), "integer": False, "flop": flop}, half]))
+    elif option("--metric") == "graph_launches":
+        print(json.dumps([{"launches": 4}] if "graph-on" in str(folder) else []))
     elif option("--metric") == "ranges":
         print(json.dumps([{"name": "timed"}]))
     else:
@@ -192,11 +204,16 @@ class Whole(unittest.TestCase):
         (self.place / "cuda.c").write_text(CUDA)
         subprocess.run(["cc", "-shared", "-fPIC", f"-DDEVICES={devices}", "-o", self.place / "libcuda.so.1", self.place / "cuda.c"], check=True)
 
-    def check(self, **env):
+    def begin(self, **env):
         before = {"PATH": f"{self.place}:{os.environ['PATH']}", "PYTHONPATH": str(self.place), "PYTHONDONTWRITEBYTECODE": "1",
                   "LD_LIBRARY_PATH": str(self.place)}
         words = [sys.executable, SCRIPT, "--proftool", self.place / "proftool", "--out", self.place / "out", "--quick"]
-        said = subprocess.run(words, env={**os.environ, **before, **env}, capture_output=True, text=True, timeout=300)
+        return subprocess.Popen(words, env={**os.environ, **before, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def check(self, **env):
+        process = self.begin(**env)
+        out, err = process.communicate(timeout=300)
+        said = subprocess.CompletedProcess(process.args, process.returncode, out, err)
         found = json.loads((self.place / "out" / "checks.json").read_text())
         return said, {row["check"]: row["verdict"] for row in found["checks"]}, {step["step"]: step["verdict"] for step in found["steps"]}
 
@@ -228,6 +245,40 @@ class Whole(unittest.TestCase):
         said, _, steps = self.check(STAND_IN_FAILS="1")
         self.assertEqual((said.returncode, steps["pipeline-bf16-graph-off"], steps["roofline-stream"]), (1, "failed", "ok"))
         self.assertIn("the stand-in was told to fail", said.stdout)
+
+    def test_what_should_be_there_and_is_not_fails(self):
+        said, checks, _ = self.check(STAND_IN_FORGETS="1")
+        self.assertEqual((said.returncode, checks["recorder-bf16: left an artifact"]), (1, "failed"), said.stdout)
+
+    def test_a_metric_that_proftool_cannot_give_fails_and_the_rest_goes_on(self):
+        said, checks, steps = self.check(STAND_IN_MUTE="kernels")
+        self.assertIn("failed", {verdict for check, verdict in checks.items() if check.endswith(": proftool answers")})
+        self.assertEqual((said.returncode, steps["roofline-stream"]), (1, "ok"), said.stdout)
+
+    def test_results_that_nobody_foresaw_fail_their_step_and_the_rest_goes_on(self):
+        said, checks, steps = self.check(STAND_IN_ODD="kernels")
+        self.assertEqual(checks["recorded-bf16: its results are as expected"], "failed", said.stdout)
+        self.assertEqual((said.returncode, steps["roofline-stream"]), (1, "ok"), said.stdout)
+
+    def test_interrupted_it_ends_its_step_and_writes_what_it_knows(self):
+        told = self.place / "pid"
+        process = self.begin(STAND_IN_HANGS=str(told))
+        deadline = time.monotonic() + 60
+        while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("interrupted", (self.place / "out" / "report.md").read_text())
+        self.assertRaises(ProcessLookupError, os.kill, int(told.read_text()), 0)
+
+    def test_a_work_folder_of_somebody_else_stays(self):
+        (self.place / "out.work").mkdir()
+        process = self.begin()
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn("is in the way", err)
+        self.assertTrue((self.place / "out.work").exists())
 
     def test_without_a_device_it_says_so_and_keeps_what_doctor_said(self):
         self.driver(0)

@@ -206,7 +206,7 @@ impl<'a> Input<'a> {
     pub(crate) fn read_model(&self) -> Result<Model, Error> {
         let rules = self.rules.as_deref().unwrap_or(Rules::built_in());
         let Some(pass) = &self.pass else { return Model::read_with(self.tables, rules) };
-        let known = timeline_passes(self.tables)?;
+        let known = timeline_passes(self.tables);
         if known.contains(pass) {
             return Model::read_pass(self.tables, rules, pass);
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use polars::prelude::Column;
 use polars::prelude::DataFrame;
 use proftool_trace::frame::{self, Tables};
 use proftool_trace::tables;
@@ -423,10 +424,10 @@ fn edge_kind(name: &str) -> Edge {
 }
 
 /// The passes that have a timeline: activities, or calls or ranges of the host, in the order of the tables.
-pub(crate) fn timeline_passes(tables: &Tables) -> Result<Vec<String>, Error> {
+pub(crate) fn timeline_passes(tables: &Tables) -> Vec<String> {
     let mut passes: Vec<String> = Vec::new();
     for table in [&tables::ACTIVITIES, &tables::CALLS, &tables::RANGES] {
-        let column = tables.get(table).column("pass").and_then(|column| column.unique_stable());
+        let column = tables.get(table).column("pass").and_then(Column::unique_stable);
         let Some(column) = column.ok().filter(|_| tables.get(table).height() > 0) else { continue };
         let names = column.str().map(|names| names.iter().flatten().map(str::to_owned).collect::<Vec<_>>());
         for name in names.unwrap_or_default() {
@@ -435,7 +436,7 @@ pub(crate) fn timeline_passes(tables: &Tables) -> Result<Vec<String>, Error> {
             }
         }
     }
-    Ok(passes)
+    passes
 }
 
 /// The pass whose timeline is read where none is chosen: that of the first activity, or else of the first device.

@@ -292,9 +292,8 @@ fn ceiling(row: &Row) -> Option<Ceiling> {
         // Of the links to the host one direction; both at once, and a way to another device that may not be the copy's, are
         // no roof of a copy.
         (None, Some("host")) if matches!(row.name.as_str(), "h2d" | "d2h") => (Resource::Link, "host"),
-        (None, Some("host" | "peer")) => return None,
+        (None, None | Some("host" | "peer")) => return None,
         (None, Some(level)) => (Resource::Bandwidth(Level::parse(level)?), level),
-        (None, None) => return None,
     };
     let roof = Roof { value: row.value, source: row.source, label: row.label(what), disputed: None };
     let clock_hz = row.clock_hz();

@@ -64,7 +64,7 @@ impl Run<'_> {
         remove_empty(&spec, &ended);
         let teller = told::Teller { wrapper: crew.wrapper(), after: &after, timeout: self.limits.timeout };
         notes.extend(notes_of(&ended, &teller));
-        notes.extend(after.iter().cloned());
+        notes.extend(told::said(&after, &ended));
         if !ended.succeeded() && all.failed.is_none() {
             all.failed = Some(teller.failed(&super::target_name(self.command), &ended));
         }

@@ -85,6 +85,19 @@ impl Teller<'_> {
     }
 }
 
+/// What the profilers said. Where the wrapping one left no report and yet ended well, its code is the command's, which ran.
+pub(super) fn said(after: &[Note], ended: &Ended) -> Vec<Note> {
+    let of_one = |note: &Note| {
+        if note.code != "no_report" || !ended.succeeded() {
+            return note.clone();
+        }
+        let detail =
+            format!("the command ran and ended with exit code 0, but no record of it is left: {}", note.detail);
+        Note { detail, ..note.clone() }
+    };
+    after.iter().map(of_one).collect()
+}
+
 /// What a run's end says about its data.
 pub(super) fn notes_of(ended: &Ended, teller: &Teller<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -203,6 +216,16 @@ mod tests {
         assert_eq!((reason.as_str(), code), ("nsys ended with exit code 1", "profiler_failed"));
         let (reason, code, exit) = told(Some("nsys"), &[], &ended(Some(7), None, None));
         assert_eq!((reason.as_str(), code, exit), ("serve ended with exit code 7", "target_failed", 7));
+    }
+
+    #[test]
+    fn a_report_that_is_lost_after_a_run_that_ended_well_is_told_as_that() {
+        let report = Note { severity: Severity::DataLoss, code: "no_report", detail: "nsys left none".to_owned() };
+        let of = |code| said(std::slice::from_ref(&report), &ended(Some(code), None, None)).remove(0).detail;
+        assert_eq!(of(1), "nsys left none");
+        assert!(of(0).starts_with("the command ran and ended with exit code 0"), "{}", of(0));
+        let teller = Teller { wrapper: Some("nsys"), after: &[report], timeout: None };
+        assert_eq!(notes_of(&ended(Some(0), None, None), &teller), []);
     }
 
     #[test]

@@ -168,6 +168,20 @@ fn a_request_to_stop_reaches_the_command() {
     assert_eq!(read(&spec.stdout), "ready\nstopping\n");
 }
 
+#[test]
+fn a_command_can_be_asked_to_stop_where_proftool_was_started_with_that_ignored() {
+    let place = Place::new();
+    // As a script's `proftool ... &` starts it; nothing else in these tests depends on it.
+    // SAFETY: both dispositions are valid, and no handler is replaced for good.
+    let before = unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+    place.run("grep SigIgn /proc/self/status", None);
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGINT, before) };
+    let told = read(&place.file("stdout.txt"));
+    let mask = told.split_whitespace().last().and_then(|word| u64::from_str_radix(word, 16).ok()).expect("a mask");
+    assert_eq!(mask & (1 << (libc::SIGINT - 1)), 0, "{told}");
+}
+
 /// `/dev/full`, which Linux has unless a container was given other devices; then a line that CI looks for.
 fn full_disk() -> Option<&'static Path> {
     let device = Path::new("/dev/full");

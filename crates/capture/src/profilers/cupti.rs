@@ -1,10 +1,12 @@
 //! CUPTI's activity records of an unmodified program: the CUDA driver loads proftool's library into it, which writes a file
 //! (`docs/inject.md`).
 
+pub(super) mod child;
 pub(super) mod library;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::OnceLock;
 
 pub use library::embed;
 
@@ -21,8 +23,9 @@ pub static PROFILER: Profiler = Profiler {
 /// Variable by which the driver knows the library.
 const INJECTION: &str = "CUDA_INJECTION64_PATH";
 
-/// What a loaded driver of NVIDIA shows, any of it: containers may hide the first, and Windows' Linux has the last.
-const DRIVER: [&str; 3] = ["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
+/// What a loaded kernel module of NVIDIA shows. Some containers, and Windows' Linux, hide it though CUDA works; device
+/// files such as /dev/nvidiactl are no sign in its place, since they are also there where CUDA finds no device.
+const MODULE: &str = "/proc/driver/nvidia/version";
 
 fn available() -> Result<Found, Missing> {
     driver()?;
@@ -35,13 +38,20 @@ fn available() -> Result<Found, Missing> {
     Ok(Found { version, path: Some(path) })
 }
 
-/// Whether a driver is there.
+/// Whether a driver is there: its kernel module says so, or else it counts a device.
 pub(super) fn driver() -> Result<(), Missing> {
-    if DRIVER.iter().any(|path| Path::new(path).exists()) {
+    static COUNTED: OnceLock<Result<String, String>> = OnceLock::new();
+    if Path::new(MODULE).exists() {
         return Ok(());
     }
+    let count = || child::ask(|| proftool_inject::devices().map(|count| count.to_string()));
+    let why = match COUNTED.get_or_init(count).as_deref() {
+        Ok("0") => "the driver counts no device",
+        Ok(_) => return Ok(()),
+        Err(reason) => reason,
+    };
     Err(Missing {
-        reason: format!("no NVIDIA driver is loaded: {} is absent", DRIVER.join(" or ")),
+        reason: format!("no NVIDIA driver works here: {MODULE} is absent, and {why}"),
         fix: "install the driver, or start the container with its devices, for example `docker run --gpus all`"
             .to_owned(),
     })

@@ -5,8 +5,9 @@
 pub mod metrics;
 
 use std::ffi::OsString;
+use std::sync::OnceLock;
 
-use proftool_inject::host::{Host, Refusal};
+use proftool_inject::host::Host;
 
 use super::ncu::resolve::MetricSet;
 use super::{Found, Inject, Kind, Launch, Missing, Note, Profiler, Severity, Variables, cupti};
@@ -63,19 +64,26 @@ fn permission(parameters: &str, status: &str) -> Result<(), Missing> {
 
 /// The metrics of a roofline that all GPUs of this machine count, and what they do not count.
 fn wanted(host: &Host) -> Result<(Vec<String>, Vec<&'static str>), Missing> {
-    let told = |refusal: Refusal| Missing {
-        reason: format!("CUPTI does not tell the chips of this machine: {refusal}"),
-        fix: "run `nvidia-smi`; the driver's CUDA must not be older than CUPTI's".to_owned(),
-    };
-    let mut chips = host.device_chips().map_err(told)?;
-    chips.sort_unstable();
-    chips.dedup();
     let sets: Result<Vec<MetricSet>, Missing> =
-        chips.iter().map(|chip| metrics::metrics(host, chip, metrics::WANTED)).collect();
+        chips(host)?.iter().map(|chip| metrics::metrics(host, chip, metrics::WANTED)).collect();
     common(&sets?).ok_or_else(|| Missing {
         reason: "the driver sees no GPU".to_owned(),
         fix: "run `nvidia-smi`, and look at CUDA_VISIBLE_DEVICES".to_owned(),
     })
+}
+
+/// The chips of this machine's GPUs, each once.
+fn chips(host: &Host) -> Result<Vec<String>, Missing> {
+    static CHIPS: OnceLock<Result<String, String>> = OnceLock::new();
+    let question = || host.device_chips().map(|chips| chips.join("\n")).map_err(|refusal| refusal.to_string());
+    let told = CHIPS.get_or_init(|| cupti::child::ask(question)).as_ref().map_err(|reason| Missing {
+        reason: format!("CUPTI does not tell the chips of this machine: {reason}"),
+        fix: "run `nvidia-smi`; the driver's CUDA must not be older than CUPTI's".to_owned(),
+    })?;
+    let mut chips: Vec<String> = told.lines().map(str::to_owned).collect();
+    chips.sort_unstable();
+    chips.dedup();
+    Ok(chips)
 }
 
 /// What every set has, and what any lacks; `None` without a set.

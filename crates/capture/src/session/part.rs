@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use proftool_trace::manifest::{self, Results};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Progress, Request, check_stop, results};
+use super::finish::results;
+use super::{Error, Progress, Request, check_stop};
 use crate::profilers::host;
 
 /// File beside the trace.

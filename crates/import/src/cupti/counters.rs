@@ -85,9 +85,16 @@ pub(crate) fn refused(content: &Content) -> Option<(String, String)> {
     Some((format!("holds no counts: {reason}"), hint.to_owned()))
 }
 
-/// `CUPTI_API_VERSION`, since CUDA 13 that of CUDA: 130500 is 13.5. Before, it counted releases: 24 to 28 are 12.6 to 12.9.
+/// CUDA's version by `CUPTI_API_VERSION`: since CUDA 13 that is its own, 130500 for 13.5. Before, it counted releases
+/// (CUPTI's documentation, "CUPTI Version"); one that it does not list keeps its number.
 fn version(number: u32) -> String {
-    if number < 100_000 { number.to_string() } else { format!("{}.{}", number / 10_000, number % 10_000 / 100) }
+    match number {
+        24 => "12.6".to_owned(),
+        26 => "12.8".to_owned(),
+        27 | 28 => "12.9".to_owned(),
+        ..100_000 => number.to_string(),
+        _ => format!("{}.{}", number / 10_000, number % 10_000 / 100),
+    }
 }
 
 fn issues(content: &Content, import: &mut Import<'_>) {
@@ -116,6 +123,7 @@ mod tests {
 
     #[test]
     fn versions_are_those_of_cuda_where_the_number_tells_it() {
-        assert_eq!([130_500, 130_000, 26].map(version), ["13.5", "13.0", "26"]);
+        let versions = [130_500, 130_000, 24, 25, 26, 28].map(version);
+        assert_eq!(versions, ["13.5", "13.0", "12.6", "25", "12.8", "12.9"]);
     }
 }

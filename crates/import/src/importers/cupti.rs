@@ -20,6 +20,9 @@ pub const IMPORTER: Importer = Importer {
     import,
 };
 
+/// The pass of a file that holds counts.
+const COUNTING: &str = "cupti_counters";
+
 /// How many fields the rows of each table have.
 const WIDTHS: [([u8; 4], usize); 16] = [
     (*b"clok", 2),
@@ -140,7 +143,12 @@ fn issues(head: &Head, content: &Content, import: &mut Import<'_>) {
         import.issue(Severity::DataLoss, "truncated_file", 1, text);
     }
     if !content.complete {
-        let text = "the program did not end by itself: what it did in its last 100 ms may be missing";
+        let text = if head.pass == COUNTING {
+            "the program did not end by itself: the counts of its last kernels may be missing, 64 of each context unless \
+             PROFTOOL_CUPTI_RANGES says otherwise"
+        } else {
+            "the program did not end by itself: what it did in its last 100 ms may be missing"
+        };
         import.issue(Severity::DataLoss, "no_tail", 1, text);
     }
     if head.cupti_version > head.newest_known_version {

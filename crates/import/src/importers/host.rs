@@ -59,6 +59,8 @@ struct Device {
     cores: Option<i64>,
     memory_bytes: Option<i64>,
     clock_hz: Option<i64>,
+    uuid: Option<String>,
+    pci_bus_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -353,6 +355,8 @@ impl<'a> Importing<'a> {
                 sm_count: row.cores,
                 memory_bytes: row.memory_bytes,
                 clock_hz: row.clock_hz,
+                uuid: row.uuid.as_deref(),
+                pci_bus_id: row.pci_bus_id.as_deref(),
                 ..rows::Device::default()
             })?;
         }
@@ -557,6 +561,28 @@ mod tests {
         assert_eq!(ints(tables.get(&tables::WORK), "rows").unwrap(), [Some(8)]);
         assert_eq!(ints(tables.get(&tables::WORK), "dram_bytes").unwrap(), [Some(64)]);
         assert_eq!(texts(tables.get(&tables::RANGES), "domain").unwrap(), [Some("proftool".to_owned())]);
+    }
+
+    #[test]
+    fn a_gpu_is_known_by_its_identifiers_and_a_file_without_them_has_none() {
+        let known = r#""clock_hz": 5, "uuid": "GPU-1", "pci_bus_id": "0000:1b:00.0""#;
+        for (keys, expected) in [(known, [Some("GPU-1"), Some("0000:1b:00.0")]), (r#""clock_hz": null"#, [None, None])]
+        {
+            let mut bytes = b"proftool-host\0\x01\x00".to_vec();
+            push(&mut bytes, *b"head", HEAD.replace(r#""clock_hz": null"#, keys).as_bytes());
+            let whole = file(Some(WHOLE));
+            bytes.extend(&whole[bytes_of_head(&whole)..]);
+            let (_, tables) = imported(&bytes).unwrap();
+            let devices = tables.get(&tables::DEVICES);
+            let found = ["uuid", "pci_bus_id"].map(|column| texts(devices, column).unwrap()[0].clone());
+            assert_eq!(found.each_ref().map(|text| text.as_deref()), expected);
+        }
+    }
+
+    /// Where the chunk after the head begins.
+    fn bytes_of_head(bytes: &[u8]) -> usize {
+        let length: [u8; 8] = bytes[START + 4..START + 12].try_into().unwrap();
+        START + 12 + u64::from_le_bytes(length) as usize
     }
 
     #[test]

@@ -80,12 +80,16 @@ fn more_kernels_than_fit_are_fetched_in_parts_and_a_refused_size_is_halved() {
 
 #[test]
 fn whichever_way_kernels_are_counted_is_found_with_the_first() {
-    for (how, first, lost) in [("needed", 1000.0, 0), ("refused", 1000.0, 0)] {
+    let none = Vec::<[i64; 4]>::new();
+    for (how, first, lost) in
+        [("needed", 1000.0, none.clone()), ("refused", 1000.0, none), ("harmful", 2000.0, vec![[0, 0, 1, 0]])]
+    {
         let mut run = counting(&["plain", "3"]).with("DOUBLE_SURROUND", how).with("DOUBLE_VERSION", "130500");
         run.output();
         let trace = run.trace();
-        assert_eq!((ranges(&trace).1[0], trace.rows::<4>("clos").len()), (first, lost), "{how}");
-        assert_eq!((ranges(&trace).1.len(), trace.rows::<6>("cset")[0][5]), (3, 1), "caches are emptied since 13.4");
+        assert_eq!((ranges(&trace).1[0], trace.rows::<4>("clos")), (first, lost.clone()), "{how}");
+        let counted = 3 - lost.len();
+        assert_eq!((ranges(&trace).1.len(), trace.rows::<6>("cset")[0][5]), (counted, 1), "emptied caches since 13.4");
     }
 }
 
@@ -231,4 +235,49 @@ fn a_driver_that_has_ended_is_not_asked_any_more() {
         (ranges(&trace).0.len(), trace.rows::<4>("clos").last(), trace.complete),
         (1, Some(&[0, 0, 2, 0]), true)
     );
+}
+
+#[test]
+fn an_end_that_hangs_holds_up_nothing_that_the_program_still_calls() {
+    let mut run = counting(&["stuck", "3"]).with("DOUBLE_HANG", "2").with("PROFTOOL_CUPTI_EXIT_MS", "300");
+    let output = run.output();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.contains("last counts in time")), (Some(5), true), "{said}");
+    assert_eq!((ranges(&run.trace()).0.len(), run.trace().complete), (1, false));
+}
+
+#[test]
+fn launches_that_are_under_way_at_the_end_are_told_as_not_counted() {
+    let mut run = counting(&["open", "3"]);
+    run.output();
+    let trace = run.trace();
+    assert_eq!((ranges(&trace).0.len(), trace.rows::<4>("clos").last()), (1, Some(&[0, 0, 3, 0])));
+}
+
+#[test]
+fn nothing_is_fetched_while_any_capture_is_open() {
+    let mut run = counting(&["captures", "1"]).with("PROFTOOL_CUPTI_RANGES", "4");
+    let output = run.output();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(ranges(&run.trace()).0, ["_Z4gemmPf", "before", "_Z4gemmPf"]);
+}
+
+#[test]
+fn a_full_disk_costs_one_line_and_keeps_what_was_written() {
+    use std::os::unix::process::CommandExt as _;
+    let mut run = counting(&["plain", "60"]).with("PROFTOOL_CUPTI_RANGES", "4");
+    let limit = libc::rlimit { rlim_cur: 1024, rlim_max: 1024 };
+    // SAFETY: both calls are allowed between fork and exec; without the signal, a write past the limit fails.
+    unsafe {
+        run.command.pre_exec(move || {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit);
+            Ok(())
+        });
+    }
+    let output = run.output();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(5), 1), "{said}");
+    assert!(said.contains("counting stops") && said.contains("disk"), "{said}");
+    assert_eq!((ranges(&run.trace()).0, run.trace().complete), (vec!["_Z4gemmPf"], false));
 }

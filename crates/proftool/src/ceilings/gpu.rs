@@ -12,10 +12,20 @@ use super::PASS;
 use super::store::{self, Kept, Row};
 use super::watch;
 use crate::failure::{Failure, Kind};
+use crate::interrupt;
 use crate::progress::Bar;
 
 /// Time of the rounds over all rows of one GPU, unless the user says otherwise.
 pub(crate) const BUDGET: Duration = Duration::from_secs(10);
+
+/// The name of the device of the test doubles in `crates/workloads/tests/cuda_double`, which no GPU has.
+const TEST_DOUBLE: &str = "proftool test double";
+
+/// How large the problems are: what a measurement needs; on the test double, which computes them on one core, as small
+/// as can be. Its values mean nothing, so that they are shown and never kept.
+fn scale(gpu: &Gpu) -> Scale {
+    if gpu.name == TEST_DOUBLE { Scale::Tiny } else { Scale::Full }
+}
 
 /// The GPUs of this machine.
 ///
@@ -29,15 +39,20 @@ pub(crate) fn list() -> Result<Vec<Gpu>, Failure> {
 ///
 /// # Errors
 /// When a library is missing, or the GPU cannot be used.
-pub(crate) fn measure(gpu: &Gpu, all: &[Gpu], budget: Duration, scale: Scale) -> Result<Kept, Failure> {
+pub(crate) fn measure(gpu: &Gpu, all: &[Gpu], budget: Duration) -> Result<Kept, Failure> {
     let busy = watch::busy(&gpu.uuid);
     let bar = Bar::new("ceilings");
-    let options = Options { budget, scale };
-    let told = |done: usize, total: usize, what: &str| bar.set(done, total, &format!("cuda:{} {what}", gpu.number));
-    let mut told = told;
-    let measured = cuda::measure(gpu, all, options, &mut told).map_err(|error| Failure::new(Kind::Target, error))?;
+    let options = Options { budget, scale: scale(gpu) };
+    let mut told = |done: usize, total: usize, what: &str| {
+        bar.set(done, total, &format!("cuda:{} {what}", gpu.number));
+        !interrupt::asked()
+    };
+    let measured = cuda::measure(gpu, all, options, &mut told).map_err(|error| {
+        let interrupted = matches!(error, proftool_workloads::Error::Interrupted);
+        Failure::new(if interrupted { Kind::Interrupted } else { Kind::Target }, error)
+    })?;
     let kept = keep(&measured, all, busy);
-    if scale == Scale::Full {
+    if options.scale == Scale::Full {
         store::write(&kept);
     }
     Ok(kept)
@@ -50,15 +65,21 @@ pub(crate) fn measure(gpu: &Gpu, all: &[Gpu], budget: Duration, scale: Scale) ->
 pub(crate) fn cached_or_measured(gpu: &Gpu, all: &[Gpu], budget: Duration) -> Result<Kept, Failure> {
     match store::read(Some(&gpu.uuid), &gpu.name).filter(|kept| !kept.is_disturbed()) {
         Some(kept) => Ok(kept),
-        None => measure(gpu, all, budget, Scale::Full),
+        None => measure(gpu, all, budget),
     }
 }
 
 /// Measures every GPU whose roofs are not known yet: before a built-in target runs on them, while nothing does. What
-/// cannot be measured has no measured roofs; the reasons are given back.
+/// cannot be measured has no measured roofs; the reasons are given back. The user may ask to stop.
 pub(crate) fn ready() -> Vec<String> {
     let Ok(all) = list() else { return Vec::new() };
-    let one = |gpu: &Gpu| cached_or_measured(gpu, &all, BUDGET).err();
+    let one = |gpu: &Gpu| match scale(gpu) {
+        Scale::Full => {
+            let failed = cached_or_measured(gpu, &all, BUDGET).err();
+            failed.filter(|failure| failure.code() != Kind::Interrupted as u8).map(|failure| failure.to_string())
+        }
+        Scale::Tiny => Some("its values would mean nothing".to_owned()),
+    };
     all.iter().filter_map(|gpu| Some(format!("{}: {}", gpu.name, one(gpu)?))).collect()
 }
 

@@ -23,9 +23,10 @@ use crate::tty;
 /// Run a target or any command, and record it.
 ///
 /// The name of a pair without its prefix (`pipeline_parallelism`) captures its baseline and its optimized target
-/// alternately, block by block; then each runs again under each profiler of the preset. A command after `--` is run once for each pass of the preset; what it prints goes to
-/// stderr and into the artifact, and what it writes into the folder $PROFTOOL_RAW_DIR is imported with the pass. Under
-/// torchrun, mpirun and srun each rank captures for itself, into one folder a job, which `proftool import` joins.
+/// alternately, block by block; then each runs again under each profiler of the preset. A command after `--` is run once
+/// for each pass of the preset; what it prints goes to stderr and into the artifact, and what it writes into the folder
+/// $PROFTOOL_RAW_DIR is imported with the pass. Under torchrun, mpirun and srun each rank captures for itself, into one
+/// folder a job, which `proftool import` joins.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   proftool capture --target pipeline_parallelism

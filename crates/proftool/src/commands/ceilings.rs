@@ -6,7 +6,6 @@ use std::time::Duration;
 use polars::prelude::DataFrame;
 use proftool_trace::frame::{self, float_column, text_column};
 use proftool_trace::tables;
-use proftool_workloads::ceilings::cuda::Scale;
 use proftool_workloads::cuda::Gpu;
 
 use crate::ceilings::store::Kept;
@@ -40,9 +39,6 @@ pub(crate) struct Args {
     /// Show the cached roofs; measure only where there are none
     #[arg(long)]
     cached: bool,
-    /// Problems so small that a test double gets through them: the values mean nothing and are not cached
-    #[arg(long, hide = true)]
-    tiny: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -107,7 +103,7 @@ fn processor(args: &Args) -> Result<Measured, Failure> {
     let machine = proftool_hardware::probe();
     let table = if args.cached { ceilings::cached_or_measured(&machine)? } else { ceilings::measure(&machine)? };
     let title = format!("ceilings of {}", machine.cpu.model_name);
-    Ok(Measured { title, frame: with_place(table, "cpu")? })
+    Ok(Measured { title, frame: with_place(table, "cpu", &machine.cpu.model_name)? })
 }
 
 /// The chosen GPUs. Without any, `all` is the processor alone.
@@ -140,10 +136,7 @@ fn chosen(found: &[Gpu], which: Which) -> Result<Vec<&Gpu>, Failure> {
 
 fn kept(args: &Args, gpu: &Gpu, all: &[Gpu]) -> Result<Kept, Failure> {
     let budget = Duration::from_secs(args.budget);
-    if args.cached && !args.tiny {
-        return gpu::cached_or_measured(gpu, all, budget);
-    }
-    gpu::measure(gpu, all, budget, if args.tiny { Scale::Tiny } else { Scale::Full })
+    if args.cached { gpu::cached_or_measured(gpu, all, budget) } else { gpu::measure(gpu, all, budget) }
 }
 
 fn described(gpu: &Gpu, kept: &Kept) -> Result<Measured, Failure> {
@@ -158,11 +151,12 @@ fn described(gpu: &Gpu, kept: &Kept) -> Result<Measured, Failure> {
     let versions = format!("driver {}, CUDA {}, cuBLASLt {}", kept.driver, kept.cuda, kept.cublaslt);
     let title = format!("ceilings of {place}, {} ({versions}{memory})", kept.name);
     let number = i64::try_from(gpu.number).unwrap_or(i64::MAX);
-    Ok(Measured { title, frame: with_place(gpu::table(kept, 0, number)?, &place)? })
+    Ok(Measured { title, frame: with_place(gpu::table(kept, 0, number)?, &place, &kept.name)? })
 }
 
-/// The table with two more columns: which device it is (processors and GPUs are both numbered from 0), and the clock.
-fn with_place(mut table: DataFrame, place: &str) -> Result<DataFrame, Failure> {
+/// The table with more columns: which device it is (processors and GPUs are both numbered from 0), its product's name, and
+/// the clock.
+fn with_place(mut table: DataFrame, place: &str, model: &str) -> Result<DataFrame, Failure> {
     let (values, rates) = (frame::floats(&table, "value")?, frame::floats(&table, "per_cycle")?);
     let cores = frame::ints(&table, "cores")?;
     let clock = |at: usize| {
@@ -171,8 +165,10 @@ fn with_place(mut table: DataFrame, place: &str) -> Result<DataFrame, Failure> {
     };
     let clocks = float_column("clock_hz", (0..values.len()).map(clock));
     table.with_column(clocks).map_err(bug)?;
-    let places = text_column("place", std::iter::repeat_n(Some(place), values.len()));
-    table.with_column(places).map_err(bug)?;
+    for (name, text) in [("place", place), ("model", model)] {
+        let column = text_column(name, std::iter::repeat_n(Some(text), values.len()));
+        table.with_column(column).map_err(bug)?;
+    }
     Ok(table)
 }
 
@@ -211,7 +207,7 @@ mod tests {
                 }],
                 ..Kept::default()
             };
-            with_place(gpu::table(&kept, 0, 0).expect("a table"), "cuda:0").expect("two more columns")
+            with_place(gpu::table(&kept, 0, 0).expect("a table"), "cuda:0", "X").expect("more columns")
         };
         assert_eq!(frame::floats(&row(Some(20.0)), "clock_hz").expect("floats"), [Some(2e9)]);
         assert_eq!(frame::floats(&row(None), "clock_hz").expect("floats"), [None]);

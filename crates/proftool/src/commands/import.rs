@@ -181,8 +181,8 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        // A pipe would wait for its writer, and a link to a directory may lead in a circle.
-        if fs::metadata(entry.path())?.is_file() || entry.file_type()?.is_dir() {
+        // A pipe would wait for its writer, a link to a directory may lead in a circle, and one to nothing holds nothing.
+        if fs::metadata(entry.path()).is_ok_and(|data| data.is_file()) || entry.file_type()?.is_dir() {
             copy(&entry.path(), &to.join(entry.file_name()))?;
         }
     }

@@ -235,6 +235,8 @@ fn head(setup: &Setup) -> Head {
         cores: 1,
         memory_bytes: None,
         clock_hz: None,
+        uuid: None,
+        pci_bus_id: None,
     };
     let queue = |device: usize, (number, role): (usize, Role)| proftool_tracer::Queue {
         device: device as i64,

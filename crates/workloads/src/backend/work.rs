@@ -67,9 +67,11 @@ pub(crate) struct Label {
     pub(crate) flop: i64,
     pub(crate) dram_bytes: i64,
     pub(crate) precision: Text,
+    /// Whether somebody wants to know when it ran.
+    pub(crate) timed: bool,
 }
 
-/// When an operation ran; valid after its queue was synchronised.
+/// When an operation ran; valid after its queue was synchronised, if its label asked for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ticket(Arc<[AtomicI64; 2]>);
 

@@ -1,9 +1,9 @@
 //! What a kernel does a launch, read from the header comment of its source: the only place where a formula is written.
 //!
 //! ```text
-//! // entry bias_gelu_f32(rows, width)
-//! //   block_x = 128
-//! //   flop = 8 * rows * width
+//! // entry ceiling_write(blocks, vectors, repeats)
+//! //   grid_x = blocks
+//! //   bytes = 16 * vectors * repeats
 //! ```
 //! Lines of an entry: `grid_x`, `grid_y`, `block_x` (the launch; absent is 1), `flop` and `bytes` (what the operation
 //! needs: each value that must be read or written once), `executed_flop` (what the loops do; absent is `flop`), `special`

@@ -22,14 +22,11 @@ pub(crate) struct Source {
 
 /// Every file of `kernels/`, by name.
 pub(crate) static SOURCES: &[Source] = &[
-    Source { file: "bias_gelu.cu", text: include_str!("../../../../kernels/bias_gelu.cu") },
     Source { file: "ceiling_fma.cu", text: include_str!("../../../../kernels/ceiling_fma.cu") },
     Source { file: "ceiling_memory.cu", text: include_str!("../../../../kernels/ceiling_memory.cu") },
     Source { file: "ceiling_mma.cu", text: include_str!("../../../../kernels/ceiling_mma.cu") },
     Source { file: "clock.cu", text: include_str!("../../../../kernels/clock.cu") },
-    Source { file: "convert.cu", text: include_str!("../../../../kernels/convert.cu") },
     Source { file: "decode_attention.cu", text: include_str!("../../../../kernels/decode_attention.cu") },
-    Source { file: "gather_columns.cu", text: include_str!("../../../../kernels/gather_columns.cu") },
 ];
 
 /// Options of every compilation, after the architecture. `scripts/kernels/cubin.py` reads them from here.

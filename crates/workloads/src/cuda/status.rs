@@ -37,7 +37,8 @@ fn hint(status: CUresult) -> &'static str {
         CUresult::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => {
             "the driver's kernel module and its libraries differ: restart the machine after a driver update"
         }
-        CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
+        CUresult::CUDA_ERROR_INVALID_IMAGE
+        | CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
         | CUresult::CUDA_ERROR_INVALID_PTX
         | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
         | CUresult::CUDA_ERROR_JIT_COMPILER_NOT_FOUND => {

@@ -39,7 +39,7 @@ impl Names {
 
     /// What the operation states about itself: 2 operations for each multiply-add (bias, activation, softmax and norm are
     /// not counted), and each value that it must read or write once.
-    pub(crate) fn label(&self, config: &Config, node: &Node, graph: &Graph) -> Label {
+    pub(crate) fn label(&self, config: &Config, node: &Node, graph: &Graph, timed: bool) -> Label {
         let written = graph.sizes[&node.write];
         let read: usize = node.reads.iter().map(|key| graph.sizes[key]).sum();
         let (name, flop, values) = match node.kind {
@@ -70,6 +70,7 @@ impl Names {
             flop: flop as i64,
             dram_bytes: if arithmetic { bytes as i64 } else { proftool_tracer::ABSENT },
             precision: if arithmetic { self.precision } else { Text::NONE },
+            timed,
         }
     }
 }

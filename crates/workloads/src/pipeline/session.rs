@@ -35,6 +35,15 @@ pub(crate) struct Pipeline<D: Executor = cpu::Devices> {
     blocks_done: usize,
 }
 
+/// Which operations of a run are timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Times {
+    /// All.
+    All,
+    /// All where they are recorded, else only those that complete an iteration.
+    AsRecorded,
+}
+
 /// When everything in a run of a plan happened.
 struct Ran {
     start_ns: i64,
@@ -121,16 +130,18 @@ impl<D: Executor> Pipeline<D> {
     }
 
     /// Runs a plan and waits until all is done. The times of its operations are known after `settle`.
-    fn run(&mut self, plan: &Plan, mode: Mode) -> Result<Ran, Error> {
-        let ran = self.enqueue(plan, mode);
+    fn run(&mut self, plan: &Plan, mode: Mode, times: Times) -> Result<Ran, Error> {
+        let ran = self.enqueue(plan, mode, times);
         if ran.is_err() {
             self.devices.abandon();
         }
         ran
     }
 
-    fn enqueue(&mut self, plan: &Plan, mode: Mode) -> Result<Ran, Error> {
+    fn enqueue(&mut self, plan: &Plan, mode: Mode, times: Times) -> Result<Ran, Error> {
         let count = plan.graph.nodes.len();
+        let mut timed = vec![times == Times::All || self.config.execution.record; count];
+        plan.graph.finals.iter().flatten().for_each(|&node| timed[node] = true);
         let (mut ids, mut tickets) = (vec![0; count], vec![None; count]);
         let mut events: Vec<Option<D::Event>> = vec![None; count];
         let start_ns = self.devices.now_ns();
@@ -144,7 +155,7 @@ impl<D: Executor> Pipeline<D> {
                 }
             }
             let data: Vec<i64> = node.data.iter().map(|&before| ids[before]).collect();
-            let (work, label) = (self.work(node), self.names.label(&self.config, node, &plan.graph));
+            let (work, label) = (self.work(node), self.names.label(&self.config, node, &plan.graph, timed[index]));
             let (id, ticket) = self.devices.launch(node.queue, work, label, &data)?;
             (ids[index], tickets[index]) = (id, Some(ticket));
             if plan.recorded[index] {
@@ -168,7 +179,7 @@ impl<D: Executor> Pipeline<D> {
         self.devices.set_recording(false);
         self.provide(&plan, WARM_UP)?;
         for mode in [Mode::Enqueue, Mode::Capture, Mode::Replay] {
-            self.run(&plan, mode)?;
+            self.run(&plan, mode, Times::AsRecorded)?;
             self.devices.settle()?;
         }
         self.devices.set_recording(self.config.execution.record);
@@ -289,7 +300,7 @@ impl<D: Executor> Session for Pipeline<D> {
             let part = self.config.iterations.min(iterations - first);
             let warm = plan(&self.config, part, &self.durations);
             self.provide(&warm, WARM_UP + first as u64)?;
-            let ran = self.run(&warm, Mode::Enqueue)?;
+            let ran = self.run(&warm, Mode::Enqueue, Times::All)?;
             self.devices.settle()?;
             self.learn(&warm, &ran);
         }
@@ -310,7 +321,7 @@ impl<D: Executor> Session for Pipeline<D> {
         let mode = if self.captured { Mode::Replay } else { Mode::Enqueue };
         let cpu_before_ns = self.devices.cpu_ns()?;
         let range = self.config.execution.record.then(|| self.devices.begin("block", self.blocks_done));
-        let ran = self.run(&plan, mode)?;
+        let ran = self.run(&plan, mode, Times::AsRecorded)?;
         if let Some(range) = range {
             self.devices.end(range);
         }

@@ -206,6 +206,8 @@ fn head(schedule: &Schedule, rank: i64) -> Head {
         cores: 1,
         memory_bytes: None,
         clock_hz: None,
+        uuid: None,
+        pci_bus_id: None,
     };
     let queues = (0..schedule.devices).flat_map(|device| {
         let queue = move |(queue, role): (usize, &&str)| Queue {

@@ -178,18 +178,6 @@ impl Kernels {
         self.plain.launch(name, self.shape(name, values), arguments, buffers);
     }
 
-    /// The same, in a shape of the caller.
-    pub(crate) fn run_in_shape(
-        &self,
-        name: &str,
-        grid: u32,
-        block: u32,
-        arguments: &[Argument],
-        buffers: &mut [Buffer],
-    ) {
-        self.plain.launch(name, [[grid, 1, 1], [block, 1, 1]], arguments, buffers);
-    }
-
     /// The same, but counting: the header's formulas must be exactly what was counted.
     pub(crate) fn check_counts(
         &self,

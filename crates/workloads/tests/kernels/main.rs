@@ -3,7 +3,6 @@
 
 mod attention;
 mod ceilings;
-mod elementwise;
 mod headers;
 mod host;
 mod numbers;

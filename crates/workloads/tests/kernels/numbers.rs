@@ -63,7 +63,7 @@ pub(crate) fn from_bf16(bits: u16) -> f32 {
 }
 
 /// The nearest bf16, the even one of two: the neighbours below and above are compared as f64.
-pub(crate) fn to_bf16(value: f32) -> u16 {
+fn to_bf16(value: f32) -> u16 {
     if value.is_nan() {
         return 0x7fff;
     }

@@ -1,8 +1,10 @@
 //! The temporary folder of one run.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::command::Line;
@@ -22,14 +24,27 @@ pub fn folder(launch: &Launch<'_>) -> PathBuf {
     std::env::temp_dir().join(name(launch))
 }
 
-/// Makes [`folder`].
+/// Makes [`folder`], for this user alone: the recording in it holds the environment of processes.
 pub(super) fn make(launch: &Launch<'_>) -> Result<PathBuf, Missing> {
     let folder = folder(launch);
-    fs::create_dir_all(&folder).map_err(|error| Missing {
+    own(&folder).map_err(|error| Missing {
         reason: format!("the temporary folder {} cannot be made: {error}", folder.display()),
         fix: "name a folder that you can write, with space for the recording, with TMPDIR".to_owned(),
     })?;
     Ok(folder)
+}
+
+/// A folder of this user's; not one that somebody else has put there, nor a link.
+fn own(folder: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(folder)?;
+            // SAFETY: geteuid takes nothing and cannot fail.
+            let mine = found.is_dir() && found.uid() == unsafe { libc::geteuid() };
+            if mine { Ok(()) } else { Err(error) }
+        }
+        made => made,
+    }
 }
 
 /// The whole command of a line: nsys uses the temporary folder, its target the original one.
@@ -72,6 +87,18 @@ mod tests {
         assert_eq!(line(None), "env TMPDIR=/tmp/own nsys profile --env-var=TMPDIR=/tmp --trace=cuda app");
         assert_eq!(line(Some("/s")), "env TMPDIR=/tmp/own nsys profile --env-var=TMPDIR=/s --trace=cuda app");
         assert_eq!(line(Some("/a,b")), "nsys profile --trace=cuda app");
+    }
+
+    #[test]
+    fn the_folder_is_this_users_alone_and_a_link_in_its_place_is_refused() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("own");
+        own(&folder).expect("made");
+        own(&folder).expect("there already");
+        assert_eq!(fs::metadata(&folder).expect("there").mode() & 0o777, 0o700);
+        let link = parent.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).expect("linked");
+        assert!(own(&link).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use proftool_trace::{Artifact, Draft, frame, tables};
 use super::import::{self, Known, Roofs};
 use super::raw;
 use crate::failure::{Failure, Kind};
+use crate::interrupt;
 
 /// Whether the raw files of an artifact can be imported as they were captured: it was captured, and they are there.
 pub(crate) fn can_be(known: &Artifact) -> bool {
@@ -30,8 +31,9 @@ pub(crate) fn import_again(known: &Artifact, parent: &Path, stamp: &str) -> Resu
     let draft = Draft::create(parent, &name)?;
     match fill(known, &draft).and_then(|()| tables_again(known)) {
         Ok(before) => {
-            let manifest = Manifest { passes: passes(known), tables: Vec::new(), ..manifest.clone() };
-            import_into(draft, manifest, before)
+            let (devices, tables) = (Vec::new(), Vec::new());
+            let manifest = Manifest { passes: passes(known), devices, tables, ..manifest.clone() };
+            import_into(draft, manifest, &before)
         }
         Err(failure) => {
             draft.discard();
@@ -40,7 +42,7 @@ pub(crate) fn import_again(known: &Artifact, parent: &Path, stamp: &str) -> Resu
     }
 }
 
-fn import_into(draft: Draft, manifest: Manifest, before: Known) -> Result<(Artifact, bool), Failure> {
+fn import_into(draft: Draft, manifest: Manifest, before: &Known) -> Result<(Artifact, bool), Failure> {
     // A target has the pass of its recorder or was not recorded; a command has neither parameters nor iterations.
     let of_target = manifest.iterations > 0;
     if of_target {
@@ -48,11 +50,11 @@ fn import_into(draft: Draft, manifest: Manifest, before: Known) -> Result<(Artif
             Captured { draft, manifest, notes: Vec::new() },
             Vec::new(),
             &mut Roofs::new(),
-            Some(&before),
+            Some(before),
         );
     }
     let captured = command::Captured { draft, manifest, notes: Vec::new(), failed: None };
-    raw::import(captured, Some(&before))
+    raw::import(captured, Some(before))
 }
 
 /// The passes that have a folder of raw files: files of one folder can be passes of their own, which come anew.
@@ -61,13 +63,16 @@ fn passes(known: &Artifact) -> Vec<Pass> {
     let mut found: Vec<Pass> = known.manifest.passes.iter().filter(has_folder).cloned().collect();
     let mut names = BTreeSet::new();
     found.retain(|pass| names.insert(pass.name.clone()));
-    found.iter_mut().for_each(|pass| pass.ranks.clear());
+    for pass in &mut found {
+        pass.ranks.clear();
+    }
     found
 }
 
 /// Copies the raw files.
 fn fill(known: &Artifact, draft: &Draft) -> Result<(), Failure> {
     for pass in passes(known) {
+        interrupt::check("nothing of the import is left")?;
         let (from, to) = (known.raw_dir().join(&pass.name), draft.raw_dir(&pass.name)?);
         copy(&from, &to).map_err(|error| {
             let (from, to) = (from.display(), to.display());

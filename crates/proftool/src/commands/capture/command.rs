@@ -61,7 +61,7 @@ pub(super) fn prepare(options: &Options, parent: &Path) -> Result<Prepared, Fail
         input: !std::io::IsTerminal::is_terminal(&std::io::stdin()),
         command_line: machine::command_line(),
         environment: machine::environment(&proftool_hardware::probe()),
-        stop: interrupt::listen(),
+        stop: process::signals::keeping_nohup(interrupt::listen),
     };
     // After the handler of the program, which they pass the signals on to.
     process::signals::listen();
@@ -98,11 +98,15 @@ fn finish(captured: Captured) -> Result<(proftool_trace::Artifact, bool), Failur
 }
 
 pub(super) fn failure(error: session::Error) -> Failure {
-    let kind = match &error {
+    Failure::new(kind(&error), error)
+}
+
+fn kind(error: &session::Error) -> Kind {
+    match error {
         session::Error::Process(process::Error::Output { .. }) | session::Error::Artifact(_) => Kind::Io,
         session::Error::Program { .. } | session::Error::Profiler { .. } | session::Error::Process(_) => Kind::Target,
         session::Error::NothingToCount { .. } => Kind::Usage,
         session::Error::Interrupted { .. } => Kind::Interrupted,
-    };
-    Failure::new(kind, error)
+        session::Error::Later { reason, .. } => kind(reason),
+    }
 }

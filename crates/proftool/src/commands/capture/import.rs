@@ -56,9 +56,8 @@ impl Known {
     }
 }
 
-/// Turns a capture's raw files into tables and gives the directory its final name; What its passes `observed`
-/// becomes issues.
-/// What is `known` of an artifact that is imported again stands in place of what this machine would add. Says also whether
+/// Turns a capture's raw files into tables and gives the directory its final name; what its passes `observed` becomes
+/// issues. What is `known` of an artifact that is imported again stands in place of what this machine would add. Says also whether
 /// data was lost.
 ///
 /// # Errors
@@ -94,15 +93,14 @@ pub(super) fn import(
     manifest.passes = own;
     let cores: Vec<i64> =
         manifest.devices.iter().filter(|device| device.kind == "cpu").map(|device| device.device).collect();
-    match known {
-        Some(known) => known.add(&mut all)?,
-        None => {
-            if !cores.is_empty() {
-                all.set(&tables::CEILINGS, roofs.of(&cores)?)?;
-            }
-            ceilings::gpu::add(&mut all)?;
-            all.append(&tables::ISSUES, &issues(&manifest.results)?)?;
+    if let Some(known) = known {
+        known.add(&mut all)?;
+    } else {
+        if !cores.is_empty() {
+            all.set(&tables::CEILINGS, roofs.of(&cores)?)?;
         }
+        ceilings::gpu::add(&mut all)?;
+        all.append(&tables::ISSUES, &issues(&manifest.results)?)?;
     }
     all.append(&tables::ISSUES, &raw::issues(&notes, 0)?)?;
     let lost =

@@ -90,7 +90,7 @@ pub(super) fn prepare(target: &str, options: &Options, parent: &Path) -> Result<
         artifacts: parent.to_owned(),
         command_line: machine::command_line(),
         environment: machine::environment(&proftool_hardware::probe()),
-        stop: interrupt::listen(),
+        stop: process::signals::keeping_nohup(interrupt::listen),
     };
     let resolved = request.resolve()?;
     if let Some(key) = gpu_key(&resolved).filter(|_| gpu) {
@@ -117,6 +117,7 @@ pub(super) fn capture(prepared: &Prepared) -> Result<Finished, Failure> {
         for reason in ceilings::gpu::ready() {
             tty::say(&format!("note: no measured roofs of {reason}"));
         }
+        interrupt::check("nothing was recorded")?;
     }
     let captured = {
         let bar = Bar::new("capture");

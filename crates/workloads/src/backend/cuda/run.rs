@@ -3,7 +3,7 @@
 use proftool_tracer::{ABSENT, CopyKind, DependencyKind, Operation, OperationKind};
 
 use super::memory::{View, Weights};
-use super::{Devices, Point};
+use super::{Devices, Point, Queue};
 use crate::Error;
 use crate::backend::{Label, Mode, QueueName, Role, Ticket, Work};
 
@@ -19,9 +19,16 @@ pub(super) struct Pending {
     recorded: bool,
     gpu: usize,
     queue: i64,
-    /// Which of the GPU's pairs of events.
-    timer: usize,
+    /// Which of the GPU's pairs of events, where it is timed.
+    timer: Option<usize>,
     copy: Option<Copied>,
+}
+
+/// Which event of an operation's pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Start,
+    End,
 }
 
 /// What is recorded about a copy.
@@ -109,21 +116,21 @@ impl Devices {
             self.depend(id, &waits, DependencyKind::Event);
         }
         let gpu = self.queues[&name].gpu;
-        let timer = self.gpus[gpu].next_timer()?;
+        let timer = label.timed.then(|| self.gpus[gpu].next_timer()).transpose()?;
         let call = match self.mode {
             Mode::Enqueue => {
                 let call = self.recorder.next_id();
-                self.gpus[gpu].timers[timer].0.record(&self.queues[&name].stream)?;
+                self.stamp(name, timer, End::Start)?;
                 let start_ns = self.host.now_ns();
                 self.enqueue(name, work)?;
                 self.call(call, self.call_name(work), name, ABSENT, start_ns);
-                self.gpus[gpu].timers[timer].1.record(&self.queues[&name].stream)?;
+                self.stamp(name, timer, End::End)?;
                 call
             }
             Mode::Capture => {
-                self.gpus[gpu].timers[timer].0.record_in_graph(&self.queues[&name].stream)?;
+                self.stamp(name, timer, End::Start)?;
                 self.enqueue(name, work)?;
-                self.gpus[gpu].timers[timer].1.record_in_graph(&self.queues[&name].stream)?;
+                self.stamp(name, timer, End::End)?;
                 ABSENT
             }
             Mode::Replay => self.graph_call,
@@ -140,6 +147,14 @@ impl Devices {
         let (recorded, queue) = (self.recording, self.queues[&name].number);
         self.pending.push(Pending { id, call, label, ticket: ticket.clone(), recorded, gpu, queue, timer, copy });
         Ok((id, ticket))
+    }
+
+    /// Records an event of an operation's pair, if it has one.
+    fn stamp(&self, name: QueueName, timer: Option<usize>, end: End) -> Result<(), Error> {
+        let (Some(timer), Queue { gpu, stream, .. }) = (timer, &self.queues[&name]) else { return Ok(()) };
+        let pair = &self.gpus[*gpu].timers[timer];
+        let event = if end == End::Start { &pair.0 } else { &pair.1 };
+        if self.mode == Mode::Capture { event.record_in_graph(stream) } else { event.record(stream) }
     }
 
     pub(super) fn record_event(&mut self, name: QueueName) -> Result<Point, Error> {
@@ -197,7 +212,7 @@ impl Devices {
     pub(super) fn read_times(&mut self) -> Result<(), Error> {
         for pending in std::mem::take(&mut self.pending) {
             let gpu = &self.gpus[pending.gpu];
-            let (start, end) = &gpu.timers[pending.timer];
+            let Some((start, end)) = pending.timer.map(|timer| &gpu.timers[timer]) else { continue };
             let start_ns = gpu.anchor_ns + start.since_ns(&gpu.anchor)?;
             let end_ns = (gpu.anchor_ns + end.since_ns(&gpu.anchor)?).max(start_ns);
             pending.ticket.set(start_ns, end_ns);

@@ -19,7 +19,7 @@ use crate::cuda::stream::Stream;
 /// How to set the streams up.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// The GPUs: host `h` uses number `h mod GPUs` of them.
+    /// The GPUs: host `h` uses number `h mod GPUs` of them. Those beyond the number of hosts are not opened.
     pub(crate) gpus: Vec<Gpu>,
     /// Hosts of stages.
     pub(crate) hosts: usize,
@@ -39,7 +39,7 @@ fn workspace_bytes(gpu: &Gpu) -> usize {
 impl Devices {
     /// Opens the GPUs and makes the streams of every host.
     pub(crate) fn start(setup: &Setup) -> Result<Self, Error> {
-        let contexts = setup.gpus.iter().map(Context::open).collect::<Result<Vec<_>, _>>()?;
+        let contexts = setup.gpus.iter().take(setup.hosts).map(Context::open).collect::<Result<Vec<_>, _>>()?;
         for (one, other) in contexts.iter().flat_map(|one| contexts.iter().map(move |other| (one, other))) {
             if !Arc::ptr_eq(one, other) {
                 one.reach(other)?;
@@ -114,6 +114,8 @@ fn head(setup: &Setup, queues: &BTreeMap<QueueName, Queue>) -> Head {
         cores: gpu.sm_count,
         memory_bytes: Some(gpu.memory_bytes),
         clock_hz: gpu.clock_hz,
+        uuid: Some(gpu.uuid.clone()),
+        pci_bus_id: Some(gpu.pci_bus_id.clone()),
     };
     let queue = |((_, role), queue): (&QueueName, &Queue)| proftool_tracer::Queue {
         device: queue.gpu as i64,

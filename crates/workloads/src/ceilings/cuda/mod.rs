@@ -101,17 +101,16 @@ pub struct Absent {
     pub reason: String,
 }
 
+/// Told (settled rows, all rows, the row at work); gives whether to go on.
+type Progress<'a> = dyn FnMut(usize, usize, &str) -> bool + 'a;
+
 /// Measures all roofs of `gpu`; `all` are the GPUs that it may have links to. `progress` is told (settled rows, all rows,
-/// the row at work).
+/// the row at work) before each row, which takes a second at most, and gives whether to go on.
 ///
 /// # Errors
-/// When a library is missing, the GPU cannot be used, or no row at all could be measured.
-pub fn measure(
-    gpu: &Gpu,
-    all: &[Gpu],
-    options: Options,
-    progress: &mut dyn FnMut(usize, usize, &str),
-) -> Result<Measured, Error> {
+/// When a library is missing, the GPU cannot be used, or no row at all could be measured; [`Error::Interrupted`] when
+/// `progress` says so.
+pub fn measure(gpu: &Gpu, all: &[Gpu], options: Options, progress: &mut Progress<'_>) -> Result<Measured, Error> {
     let versions = crate::cuda::check()?;
     let stage = Stage::new(gpu, all, options.scale)?;
     let capability = capability(gpu);
@@ -119,7 +118,10 @@ pub fn measure(
     let mut states = Vec::new();
     let rows = rows::rows(capability, &stage.peers());
     for (at, &row) in rows.iter().enumerate() {
-        progress(0, rows.len(), &format!("preparing {} ({} of {})", row.label(capability), at + 1, rows.len()));
+        let what = format!("preparing {} ({} of {})", row.label(capability), at + 1, rows.len());
+        if !progress(0, rows.len(), &what) {
+            return Err(Error::Interrupted);
+        }
         match stage.prepare(row) {
             Ok(prepared) => states.push(State { row, prepared, tally: Tally::default(), clocked: true, lost: false }),
             Err(reason) => absent.push(Absent { what: row.label(capability), reason }),
@@ -128,7 +130,7 @@ pub fn measure(
             break;
         }
     }
-    rounds(&stage, &mut states, options, &mut absent, progress);
+    rounds(&stage, &mut states, options, &mut absent, progress)?;
     let units = gpu.sm_count.max(1);
     let roofs: Vec<Roof> = states.iter().filter_map(|state| state.roof(capability, units)).collect();
     if roofs.is_empty() {
@@ -145,13 +147,16 @@ fn capability(gpu: &Gpu) -> Capability {
 
 /// Rounds over all rows until they agree or the time is over. A row that fails is left out from then on; a device that
 /// answers no more ends them all, and what was measured until then is kept.
+///
+/// # Errors
+/// Only [`Error::Interrupted`].
 fn rounds(
     stage: &Stage,
     states: &mut [State<'_>],
     options: Options,
     absent: &mut Vec<Absent>,
-    progress: &mut dyn FnMut(usize, usize, &str),
-) {
+    progress: &mut Progress<'_>,
+) -> Result<(), Error> {
     let began = Instant::now();
     let tiny = options.scale == Scale::Tiny;
     let least = if tiny { TINY_ROUNDS } else { LEAST_ROUNDS };
@@ -163,12 +168,14 @@ fn rounds(
             if enough || state.lost {
                 continue;
             }
-            progress(done, total, &state.row.label(stage.capability()));
+            if !progress(done, total, &state.row.label(stage.capability())) {
+                return Err(Error::Interrupted);
+            }
             if let Err(error) = state.round(stage, round) {
                 state.lost = true;
                 absent.push(Absent { what: state.row.label(stage.capability()), reason: error.to_string() });
                 if !stage.is_alive() {
-                    return;
+                    return Ok(());
                 }
             }
         }
@@ -178,6 +185,7 @@ fn rounds(
         }
     }
     progress(states.len(), states.len(), "done");
+    Ok(())
 }
 
 /// A row with its trials so far.
@@ -206,7 +214,7 @@ impl State<'_> {
         let trial_ns = stage.scale().trial_ns(self.row.trial());
         let trials = stage.scale().trials(TRIALS, self.prepared.chosen.len());
         for Chosen { job, one_ns } in &self.prepared.chosen {
-            let batch = Batch { trials, trial_ns, one_ns: *one_ns, round };
+            let batch = Batch { trials, trial_ns, one_ns: *one_ns, round, clock: self.row.on_units() };
             let (points, clocked) = stage.bench(self.row).batch(job, batch)?;
             self.clocked &= clocked;
             self.tally.extend(points);

@@ -80,7 +80,7 @@ impl Stage {
             mma: module("ceiling_mma.cu"),
             memory: module("ceiling_memory.cu"),
         };
-        let (clock, no_clock) = match Clock::new(&context) {
+        let (clock, no_clock) = match Clock::new(&context, scale) {
             Ok(clock) => (Some(clock), Ok(())),
             Err(error) => (None, Err(error.to_string())),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::best::Point;
-use super::sizes::launches;
+use super::sizes::{Scale, launches};
 use crate::Error;
 use crate::cuda::context::Context;
 use crate::cuda::kernels::{Function, Module, Shape};
@@ -15,6 +15,9 @@ const CLOCK_MOVED: f64 = 0.02;
 
 /// Iterations of one clock reading, 256 cycles each: 0.1 to 0.2 ms, at least a hundred ticks of the slowest timer.
 const CLOCK_ITERATIONS: u32 = 1024;
+
+/// Those of a test double, whose threads run one after another.
+const TINY_CLOCK_ITERATIONS: u32 = 8;
 
 /// Warm-up before the trials of a batch, in lengths of a trial: clocks rise, caches fill.
 const WARM: u32 = 2;
@@ -67,8 +70,8 @@ impl Bench {
         })
     }
 
-    /// Nanoseconds of so many launches, and the clock after them.
-    fn time(&self, job: &Job<'_>, launches: u32) -> Result<(f64, Option<f64>), Error> {
+    /// Nanoseconds of so many launches and, where it is asked for and can be read, the clock after them.
+    fn time(&self, job: &Job<'_>, launches: u32, with_clock: bool) -> Result<(f64, Option<f64>), Error> {
         let lanes = Lanes { main: &self.main, other: &self.other };
         self.start.record(&self.main)?;
         if job.both {
@@ -82,12 +85,13 @@ impl Bench {
             self.main.wait(&self.joint)?;
         }
         self.end.record(&self.main)?;
-        if let Some(clock) = &self.clock {
+        let clock = self.clock.as_ref().filter(|_| with_clock);
+        if let Some(clock) = clock {
             clock.launch(&self.main)?;
         }
         self.main.synchronize()?;
         let ns = self.end.since_ns(&self.start)? as f64;
-        let hz = self.clock.as_ref().map(Clock::read).transpose()?.flatten();
+        let hz = clock.map(Clock::read).transpose()?.flatten();
         // Half a microsecond is what the events resolve: nothing can have taken less.
         Ok((ns.max(500.0), hz))
     }
@@ -95,12 +99,12 @@ impl Bench {
     /// FLOP/s or bytes/s of a job, from the fastest of a few short trials, and nanoseconds of one launch.
     pub(super) fn estimate(&self, job: &Job<'_>, trial_ns: f64) -> Result<(f64, f64), Error> {
         // The first launch loads code.
-        self.time(job, 1)?;
-        let (first, _) = self.time(job, 1)?;
+        self.time(job, 1, false)?;
+        let (first, _) = self.time(job, 1, false)?;
         let mut one_ns = first;
         for _ in 0..3 {
             let count = launches(trial_ns, one_ns);
-            let (ns, _) = self.time(job, count)?;
+            let (ns, _) = self.time(job, count, false)?;
             one_ns = one_ns.min(ns / f64::from(count));
         }
         Ok((job.amount * 1e9 / one_ns, one_ns))
@@ -109,11 +113,11 @@ impl Bench {
     /// Trials of a job of which one launch takes about `one_ns`, and whether each came with a clock.
     pub(super) fn batch(&self, job: &Job<'_>, plan: Batch) -> Result<(Vec<Point>, bool), Error> {
         let count = launches(plan.trial_ns, plan.one_ns);
-        let (_, mut before) = self.time(job, count.saturating_mul(WARM))?;
+        let (_, mut before) = self.time(job, count.saturating_mul(WARM), plan.clock)?;
         let mut points = Vec::with_capacity(plan.trials);
         let mut clocked = true;
         for _ in 0..plan.trials {
-            let (ns, after) = self.time(job, count)?;
+            let (ns, after) = self.time(job, count, plan.clock)?;
             let moved = before.zip(after).map(|(before, after)| (before - after).abs() / before.max(after));
             points.push(Point {
                 value: job.amount * f64::from(count) * 1e9 / ns,
@@ -135,25 +139,29 @@ pub(super) struct Batch {
     pub(super) trial_ns: f64,
     pub(super) one_ns: f64,
     pub(super) round: usize,
+    /// Whether the multiprocessors' clock is read behind each trial: of what they do not run it says nothing.
+    pub(super) clock: bool,
 }
 
 /// Reads the multiprocessors' clock by `kernels/clock.cu`: one warp, behind the work of a stream.
 pub(super) struct Clock {
     function: Function,
     output: Memory,
+    iterations: u32,
 }
 
 impl Clock {
     /// # Errors
     /// When the kernel cannot be compiled or loaded.
-    pub(super) fn new(context: &Arc<Context>) -> Result<Self, Error> {
+    pub(super) fn new(context: &Arc<Context>, scale: Scale) -> Result<Self, Error> {
         let function = Module::load(context, "clock.cu")?.function(c"clock_rate")?;
-        Ok(Self { function, output: Memory::new(context, 16)? })
+        let iterations = if scale == Scale::Tiny { TINY_CLOCK_ITERATIONS } else { CLOCK_ITERATIONS };
+        Ok(Self { function, output: Memory::new(context, 16)?, iterations })
     }
 
     fn launch(&self, stream: &Stream) -> Result<(), Error> {
-        let (mut output, mut seed, mut iterations) = (self.output.address(), 1f32, CLOCK_ITERATIONS);
-        let mut parameters = [(&raw mut output).cast(), (&raw mut seed).cast(), (&raw mut iterations).cast()];
+        let (mut output, mut addend, mut iterations) = (self.output.address(), 1f32, self.iterations);
+        let mut parameters = [(&raw mut output).cast(), (&raw mut addend).cast(), (&raw mut iterations).cast()];
         let shape = Shape { grid: [1, 1, 1], block: [32, 1, 1], shared_bytes: 0 };
         // SAFETY: a pointer to 16 bytes, an f32 and an unsigned: what `clock_rate` takes.
         unsafe { self.function.launch(stream, shape, &mut parameters) }
