@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use polars::prelude::Column;
-use polars::prelude::DataFrame;
+use polars::prelude::{Column, DataFrame};
 use proftool_trace::frame::{self, Tables};
 use proftool_trace::tables;
 

@@ -26,7 +26,7 @@ fn what_cupti_counts_is_placed_under_the_roof_as_worked_out_by_hand() {
         let (matrix, vector, bytes) = (times * 137_438_953_472_i64, times * 8_000_000, times * 100_663_296);
         assert_eq!((&row["launches"], &row["time_ns"]), (&launches.into(), &(times * 200_000).into()));
         assert_eq!((&row["flop"], &row["dram_bytes"]), (&(matrix + vector).into(), &bytes.into()));
-        near(&row["arithmetic_intensity"], 1365.412_806);
+        near(&row["arithmetic_intensity"], 1_365.412_806);
         near(&row["flop_per_s"], 687.234_767e12);
         // At 989.43 and 66.908 TFLOP/s 138,907.2 and 119.6 ns: more than the bytes' 30,028 ns at 3.352 TB/s.
         near(&row["bound_ns"], times as f64 * 139_026.8);

@@ -61,7 +61,7 @@ pub(super) fn prepare(options: &Options, parent: &Path) -> Result<Prepared, Fail
         input: !std::io::IsTerminal::is_terminal(&std::io::stdin()),
         command_line: machine::command_line(),
         environment: machine::environment(&proftool_hardware::probe()),
-        stop: process::signals::keeping_nohup(interrupt::listen),
+        stop: interrupt::listen(),
     };
     // After the handler of the program, which they pass the signals on to.
     process::signals::listen();

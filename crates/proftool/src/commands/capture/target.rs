@@ -90,7 +90,7 @@ pub(super) fn prepare(target: &str, options: &Options, parent: &Path) -> Result<
         artifacts: parent.to_owned(),
         command_line: machine::command_line(),
         environment: machine::environment(&proftool_hardware::probe()),
-        stop: process::signals::keeping_nohup(interrupt::listen),
+        stop: interrupt::listen(),
     };
     let resolved = request.resolve()?;
     if let Some(key) = gpu_key(&resolved).filter(|_| gpu) {
