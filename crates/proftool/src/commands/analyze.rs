@@ -25,7 +25,7 @@ use crate::rules::RulesFile;
   proftool analyze --artifacts artifacts --metric classes --rules my-kernels.toml
   proftool analyze --artifacts artifacts --metric critical_path --free 'linear_*'
   proftool analyze --artifacts artifacts --metric gaps --rows 5
-  proftool analyze --artifacts artifacts --metric kernels --pass nsys
+  proftool analyze --artifacts artifacts --metric kernels --pass host
   proftool list metrics")]
 pub(crate) struct Args {
     #[command(flatten)]

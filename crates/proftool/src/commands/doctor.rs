@@ -40,6 +40,8 @@ type Row = [String; 4];
 
 /// A disk with less free space than this is named: one capture of a long run takes some GB.
 const LITTLE_SPACE: u64 = 5 << 30;
+/// Sentences are wrapped at this width where the terminal does not say otherwise.
+const WIDTH: usize = 120;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let machine = proftool_hardware::probe();
@@ -62,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     rows.push(tracing(&text("/proc/sys/kernel/yama/ptrace_scope"), &text("/proc/self/status")));
     rows.push(disk(&args.artifacts));
     rows.extend(leftovers(args));
-    output::print(args.format, "doctor", &frame(&rows)?, None)?;
+    output::print_wrapped(args.format, "doctor", &frame(&rows)?, WIDTH)?;
     Ok(0)
 }
 

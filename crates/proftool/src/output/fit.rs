@@ -33,8 +33,20 @@ const BETWEEN: [usize; 3] = [3, 2, 1];
 /// Columns that say what a row is about. Where all rows say the same it can stand above the table.
 const IDENTITY: &[&str] = &["run", "target", "scope", "rank", "device", "window", "source", "group"];
 /// Columns of sentences: these are wrapped, not shortened.
-pub(crate) const PROSE: &[&str] =
-    &["title", "evidence", "try", "limits", "reason", "what it is", "parameters", "knobs", "state", "peaks"];
+pub(crate) const PROSE: &[&str] = &[
+    "title",
+    "evidence",
+    "try",
+    "limits",
+    "reason",
+    "what it is",
+    "parameters",
+    "knobs",
+    "state",
+    "peaks",
+    "found",
+    "fix",
+];
 /// Columns that go first where columns have to go: they explain others.
 const SPARE: &[&str] =
     &["precision", "roof_source", "limiter_level", "efficiency_datasheet_ratio", "source", "arithmetic_intensity"];
