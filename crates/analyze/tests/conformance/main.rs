@@ -168,7 +168,10 @@ fn harmed(tables: &Tables, harm: fn(i64, i64) -> Option<(i64, i64)>) -> Tables {
 fn a_report_gives_the_tables_of_its_export_where_nsys_can_read_it() {
     with_data(|shared| {
         if let Err(reason) = formats::report(shared) {
-            std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {reason}\n").as_bytes()).unwrap();
+            // A missing tool is the machine's fault, which CI does not accept; a report newer than it is nobody's.
+            let newer = reason.to_string().contains("reads no newer reports");
+            let what = if newer { "not compared" } else { "skipped" };
+            std::io::Write::write_all(&mut std::io::stderr(), format!("{what}: {reason}\n").as_bytes()).unwrap();
         }
     });
 }
