@@ -169,7 +169,7 @@ fn a_report_gives_the_tables_of_its_export_where_nsys_can_read_it() {
     with_data(|shared| {
         if let Err(reason) = formats::report(shared) {
             // A missing tool is the machine's fault, which CI does not accept; a report newer than it is nobody's.
-            let newer = reason.to_string().contains("reads no newer reports");
+            let newer = reason.contains("reads no newer reports");
             let what = if newer { "not compared" } else { "skipped" };
             std::io::Write::write_all(&mut std::io::stderr(), format!("{what}: {reason}\n").as_bytes()).unwrap();
         }
