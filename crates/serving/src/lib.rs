@@ -23,7 +23,7 @@ mod workload;
 
 pub use cluster::{Cluster, Device, Link, Role};
 pub use model::{Error as ModelError, MODELS, Model, Replica};
-pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, View};
+pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, State, View};
 pub use sim::{Change, Options, Outcome, Run, Sink, Span, SpanKind, Status, simulate};
 pub use steps::{Cost, StepModel};
 pub use summary::{Summary, summarize};

@@ -9,6 +9,7 @@
 //!
 //! At one moment, what devices finish comes before what arrives, in the order in which it was scheduled.
 
+mod batch;
 mod device;
 mod engine;
 mod live;

@@ -324,8 +324,12 @@ fn frame(rows: &[(usize, Row)]) -> Result<DataFrame, Failure> {
     let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
     let int = |name, of: fn(&Row) -> i64| int_column(name, rows.iter().map(|row| Some(of(row))));
     let float = |name, of: fn(&Row) -> f64| float_column(name, rows.iter().map(|row| Some(of(row))));
-    let percentile =
-        |name, of: fn(&Row) -> i64| int_column(name, rows.iter().map(|row| (row.summary.ok > 0).then(|| of(row))));
+    let percentile = |name, times: fn(&Summary) -> Option<[i64; 3]>, at: usize| {
+        int_column(name, rows.iter().map(|row| times(&row.summary).map(|times| times[at])))
+    };
+    let ttft: fn(&Summary) -> Option<[i64; 3]> = |summary| summary.ttft_ns;
+    let tpot: fn(&Summary) -> Option<[i64; 3]> = |summary| summary.tpot_ns;
+    let deviation = rows.iter().map(|row| row.summary.ttft_stddev_ns.map(|ns| ns as i64));
     let columns = vec![
         text_column("policy", rows.iter().map(|row| Some(row.policy))),
         float("load", |row| row.load),
@@ -334,13 +338,13 @@ fn frame(rows: &[(usize, Row)]) -> Result<DataFrame, Failure> {
         int("ok", |row| row.summary.ok as i64),
         int("rejected", |row| row.summary.rejected as i64),
         int("failed", |row| row.summary.failed as i64),
-        percentile("ttft_p50_ns", |row| row.summary.ttft_ns[0]),
-        percentile("ttft_p95_ns", |row| row.summary.ttft_ns[1]),
-        percentile("ttft_p99_ns", |row| row.summary.ttft_ns[2]),
-        percentile("ttft_stddev_ns", |row| row.summary.ttft_stddev_ns as i64),
-        percentile("tpot_p50_ns", |row| row.summary.tpot_ns[0]),
-        percentile("tpot_p95_ns", |row| row.summary.tpot_ns[1]),
-        percentile("tpot_p99_ns", |row| row.summary.tpot_ns[2]),
+        percentile("ttft_p50_ns", ttft, 0),
+        percentile("ttft_p95_ns", ttft, 1),
+        percentile("ttft_p99_ns", ttft, 2),
+        int_column("ttft_stddev_ns", deviation),
+        percentile("tpot_p50_ns", tpot, 0),
+        percentile("tpot_p95_ns", tpot, 1),
+        percentile("tpot_p99_ns", tpot, 2),
         float("output_tokens_per_s", |row| row.summary.output_tokens_per_s),
         float("goodput_requests_per_s", |row| row.summary.goodput_requests_per_s),
         float("slo_attainment_ratio", |row| row.summary.slo_attainment_ratio),

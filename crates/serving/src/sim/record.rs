@@ -1,6 +1,7 @@
 //! What a simulation is told and what it tells.
 
 use crate::admission::Slos;
+use crate::policy::State;
 use crate::{Explanation, Tier};
 
 /// How to simulate.
@@ -14,6 +15,8 @@ pub struct Options {
     pub slos: Slos,
     /// Whether decisions are explained to the sink.
     pub decisions: bool,
+    /// How often the sink sees the devices' state; never without.
+    pub sample_period_ns: Option<i64>,
 }
 
 /// A device goes down or comes back.
@@ -35,6 +38,8 @@ pub trait Sink {
     fn span(&mut self, _span: &Span) {}
     /// Steps of a device.
     fn steps(&mut self, _run: &Run) {}
+    /// The state of every device at a moment, see [`Options::sample_period_ns`].
+    fn sample(&mut self, _at_ns: i64, _devices: &[State]) {}
     /// A decision.
     fn decision(&mut self, _at_ns: i64, _request: u32, _chosen: Option<usize>, _why: &Explanation) {}
 }

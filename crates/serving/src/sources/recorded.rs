@@ -2,6 +2,8 @@
 
 use hashbrown::HashMap;
 use serde::Deserialize;
+use time::PrimitiveDateTime;
+use time::macros::format_description;
 
 use crate::{Request, Workload};
 
@@ -72,39 +74,64 @@ fn check(time: i64, prompt: u32) -> Result<(), String> {
     }
 }
 
-/// Reads an Azure trace: CSV of TIMESTAMP (date and time, in order), ContextTokens and GeneratedTokens. It knows no prefixes.
+/// Reads an Azure trace: CSV of TIMESTAMP (date and time), ContextTokens and GeneratedTokens. It knows no prefixes.
 ///
 /// # Errors
 /// For the first line that is not one of those.
 pub fn azure(name: &str, text: &str) -> Result<Workload, Error> {
     let mut workload = Workload { name: name.to_owned(), block_tokens: 16, ..Workload::default() };
-    let mut first_ns = None;
     for (at, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
         let read = azure_line(line);
         let Some((time_ns, prompt_tokens, output_tokens)) = read.filter(|(_, prompt, _)| *prompt > 0) else {
             let hint = "a line is date time,context tokens,generated tokens";
             return Err(Error { line: at + 1, what: format!("{line:?} is no request"), hint });
         };
-        let arrival_ns = time_ns - *first_ns.get_or_insert(time_ns);
-        let request = Request { arrival_ns, prompt_tokens, output_tokens: output_tokens.max(1), ..Request::default() };
+        let request =
+            Request { arrival_ns: time_ns, prompt_tokens, output_tokens: output_tokens.max(1), ..Request::default() };
         workload.push(request, &[]);
     }
     workload.sort();
+    let first_ns = workload.requests.first().map_or(0, |request| request.arrival_ns);
+    workload.requests.iter_mut().for_each(|request| request.arrival_ns -= first_ns);
     Ok(workload)
 }
 
-/// Time of the day in ns with the day of the month, prompt and output tokens.
+/// Time in ns, prompt and output tokens.
 fn azure_line(line: &str) -> Option<(i64, u32, u32)> {
-    let mut fields = line.trim_end().split(',');
-    let (date, clock) = fields.next()?.split_once(' ')?;
-    let day: i64 = date.rsplit('-').next()?.parse().ok()?;
-    let mut parts = clock.split(':');
-    let hours: i64 = parts.next()?.parse().ok()?;
-    let minutes: i64 = parts.next()?.parse().ok()?;
-    let (seconds, fraction) = parts.next()?.split_once('.').unwrap_or(("0", "0"));
-    let digits = format!("{fraction:0<9}");
-    let ns: i64 = digits.get(..9)?.parse().ok()?;
-    let seconds: i64 = seconds.parse().ok()?;
-    let time_ns = (((day * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000_000 + ns;
-    Some((time_ns, fields.next()?.trim().parse().ok()?, fields.next()?.trim().parse().ok()?))
+    let mut fields = line.trim_end().split(',').map(str::trim);
+    let stamp = fields.next()?;
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second][optional [.[subsecond]]]");
+    let time = PrimitiveDateTime::parse(stamp, &format).ok()?.assume_utc();
+    let time_ns = i64::try_from(time.unix_timestamp_nanos()).ok()?;
+    Some((time_ns, fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn azure_times_may_lack_a_fraction_and_cross_a_month() {
+        let text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-30 23:59:59.5000000,374,44\n2023-12-01 00:00:01,396,109\n";
+        let workload = azure("t", text).expect("a trace");
+        let times: Vec<i64> = workload.requests.iter().map(|request| request.arrival_ns).collect();
+        assert_eq!(times, [0, 1_500_000_000]);
+        assert_eq!((workload.requests[1].prompt_tokens, workload.requests[1].output_tokens), (396, 109));
+        let early = format!("{text}2023-11-29 00:00:00,1,1\n");
+        assert_eq!(azure("t", &early).expect("sorted").requests[0].arrival_ns, 0);
+    }
+
+    #[test]
+    fn mooncake_blocks_are_numbered_densely_and_a_bad_line_is_named() {
+        let line = |time: i64, prompt: u32| {
+            format!(
+                "{{\"timestamp\": {time}, \"input_length\": {prompt}, \"output_length\": 2, \"hash_ids\": [70, 9000]}}\n"
+            )
+        };
+        let workload = mooncake("t", &(line(3, 900) + &line(1, 900))).expect("a trace");
+        assert_eq!((workload.blocks_of(&workload.requests[0]), workload.distinct_blocks), (&[0, 1][..], 2));
+        assert_eq!(workload.requests[0].arrival_ns, 1_000_000);
+        assert_eq!(mooncake("t", &(line(0, 9) + "{\n")).expect_err("cut").line, 2);
+        assert!(mooncake("t", &line(-1, 9)).expect_err("early").to_string().contains("negative time"));
+    }
 }
