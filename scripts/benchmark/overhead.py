@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Measures what the recorder costs the optimized pipeline on the cpu backend, and what an attached Nsight Systems adds.
 
-    cargo build -p proftool && cargo build -p proftool-tracer --examples
+    cargo build -p proftool && cargo build -p proftool-tracer -p proftool-workloads --examples
     python3 scripts/benchmark/overhead.py --build target/debug --work /tmp/overhead
 
 Writes scripts/benchmark/overhead.md (--report names another file). Two sides are run in turn, A B B A, so that a slow drift
-of the machine falls on both alike; the interval of their ratio is a bootstrap over these groups of four. A run's time is the
-median of its blocks. The machine should do nothing else: a load average above 0.5 before a part is told as `contended`.
+of the machine falls on both alike; the interval of their ratio is a bootstrap over these groups of four. What the recorder
+costs is a small part of what one process differs from the next, so both sides are blocks of one process there (`recording`);
+with Nsight Systems a side is a run, its time the median of its blocks. The machine should do nothing else: a load average
+above 0.5 before it begins is told as `contended`.
 """
 
 import argparse
@@ -131,13 +133,11 @@ def costs(program):
     return {what: (float(best), float(median)) for what, best, median in pattern.findall(said)}
 
 
-def recorded_share(groups, cost):
+def recorded_share(run, cost):
     """Time of a block's records, as if one thread made them all while nothing else ran, over the block's time."""
-    run = next(run for group in groups for run in group["B"])
     counts = {name: run["rows"].get(table, 0) / run["blocks"] for table, name in KINDS.items()}
     spent_ns = sum(count * cost[name][1] for name, count in counts.items())
-    wall_ns = statistics.median(run["wall_ns"] for group in groups for run in group["B"])
-    return counts, spent_ns, spent_ns / wall_ns
+    return counts, spent_ns, spent_ns / run["wall_ns"]
 
 
 def percent(value):
@@ -167,19 +167,31 @@ def block_ms(groups, side):
     return f"{statistics.median(walls):.1f} ms ({min(walls):.1f} to {max(walls):.1f})"
 
 
+def told(loads):
+    return f"load average {loads:.2f} before it began" + (", **contended**" if loads > QUIET else "")
+
+
 def state(loads, groups):
-    told = f"load average {loads:.2f} before it began" + (", **contended**" if loads > QUIET else "")
     ratios = [run["contention"] for group in groups for side in "AB" for run in group[side]]
     seconds = sum(run["process_cpu_s"] for group in groups for side in "AB" for run in group[side])
-    return (f"{told}; time in operations over their CPU time {statistics.median(ratios):.3f} (largest {max(ratios):.3f}; "
+    return (f"{told(loads)}; time in operations over their CPU time {statistics.median(ratios):.3f} (largest {max(ratios):.3f}; "
             f"1 = undisturbed); {seconds:.0f} CPU seconds")
 
 
-def without_and_with(given):
-    """The recorder: profile `none` against `minimal`."""
-    def side(profile):
-        return lambda place: summary(captured(command(given, profile, place), place, given.limit))
-    return alternate(given, {"A": side("none"), "B": side("minimal")})
+def recorded_and_not(given):
+    """Blocks of one process, recorded (B) and not (A), in turn."""
+    words = [str(given.build / "examples" / "recording"), str(given.pairs)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    said, _ = ended(process, given.limit + given.pairs)
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(words)} ended with {process.returncode}")
+    groups = []
+    for line in said.splitlines():
+        group = {"A": [], "B": []}
+        for recorded, wall_ns, cpu_ns in json.loads(line):
+            group["B" if recorded else "A"].append({"wall_ns": wall_ns, "cpu_ns": cpu_ns})
+        groups.append(group)
+    return groups
 
 
 def under_nsys(given, nsys):
@@ -201,8 +213,8 @@ def commit():
     return (said.stdout.strip() or "an unknown commit") + (", with changes" if dirty.strip() else "")
 
 
-def recorder_part(groups, loads, cost):
-    counts, spent_ns, share = recorded_share(groups, cost)
+def recorder_part(groups, run, loads, cost):
+    counts, spent_ns, share = recorded_share(run, cost)
     each = ", ".join(f"{count:.0f} x {name} at {cost[name][1]:.1f} ns" for name, count in counts.items())
     operation = cost["operation"][1]
     holds = "holds" if operation <= LIMIT_NS else "does not hold"
@@ -210,15 +222,16 @@ def recorder_part(groups, loads, cost):
 
 `--profile none` records nothing; what it shares with `minimal` are the clock reads at both ends of an operation and of a
 call, from which completions are computed. The comparison therefore shows what making and keeping records costs, and the
-microbenchmark (`record_cost`) what they cost with those reads.
+microbenchmark (`record_cost`) what they cost with those reads. {len(groups)} groups of four blocks of one iteration, recorded and
+not, in turn in one process (`recording`).
 
-| `minimal` beyond `none` | measured | 95 % interval |
+| recorded beyond not recorded | measured | 95 % interval |
 |---|--:|--:|
 {row("time of a block", groups, "wall_ns")}
 {row("CPU time of the compute queues in a block", groups, "cpu_ns")}
 
 A block: {block_ms(groups, "A")} without, {block_ms(groups, "B")} with.
-State: {state(loads, groups)}.
+State: {told(loads)}.
 At most {LIMIT_RATIO:.0%} of throughput: {verdict(groups, "wall_ns", LIMIT_RATIO, loads)}.
 
 From the microbenchmark: a block has {each}. Made by one thread while nothing else runs they would take
@@ -257,9 +270,10 @@ State: {state(loads, groups)}.
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, required=True, help="folder with proftool and examples/{record,nvtx}_cost")
+    parser.add_argument("--build", type=Path, required=True, help="folder with proftool and examples/{recording,record_cost,nvtx_cost}")
     parser.add_argument("--work", type=Path, required=True, help="folder for artifacts, which are removed again")
     parser.add_argument("--report", type=Path, default=HERE / "overhead.md")
+    parser.add_argument("--pairs", type=int, default=600, help="groups of four blocks, recorded and not, in one process")
     parser.add_argument("--groups", type=int, default=12, help="groups of four runs a comparison; at least 5 for an interval")
     parser.add_argument("--blocks", type=int, default=8, help="measured blocks a run")
     parser.add_argument("--iterations", type=int, default=4, help="iterations a block")
@@ -275,7 +289,10 @@ def main():
     examples = given.build / "examples"
     record, nvtx = costs(examples / "record_cost"), costs(examples / "nvtx_cost")
     before = load()
-    parts = [recorder_part(without_and_with(given), before, record), nvtx_part(nvtx)]
+    groups = recorded_and_not(given)
+    # How many records a block of that many iterations has, and how long it takes.
+    run = summary(captured(command(given, "minimal", given.work / "run"), given.work / "run", given.limit))
+    parts = [recorder_part(groups, run, before, record), nvtx_part(nvtx)]
     if given.nsys:
         version = subprocess.run([given.nsys, "--version"], capture_output=True, text=True).stdout.strip()
         # The load average still holds what this script did itself: what counts is the load before it began.
@@ -285,7 +302,7 @@ def main():
     head = f"""# What recording costs
 
 Written by `scripts/benchmark/overhead.py` on {date.today().isoformat()}: {machine()}; build of {commit()}; target `{TARGET}` on the
-cpu backend with its default parameters; {given.groups} groups of {ORDER}, {given.blocks} blocks a run, {given.iterations} iterations a block;
+cpu backend with its default parameters; runs: {given.groups} groups of {ORDER}, {given.blocks} blocks each, {given.iterations} iterations a block;
 {(time.monotonic() - began) / 60:.0f} minutes in all. Ratios are geometric means over the groups, the intervals a bootstrap over them.
 
 """

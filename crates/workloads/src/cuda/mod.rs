@@ -9,6 +9,7 @@ mod device;
 pub(crate) mod gemm;
 pub(crate) mod kernels;
 mod library;
+pub(crate) mod lt;
 pub(crate) mod memory;
 pub(crate) mod numbers;
 mod search;

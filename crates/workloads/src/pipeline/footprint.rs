@@ -4,8 +4,8 @@ use super::config::Config;
 use super::graph::{Graph, Slots};
 use super::plan::MOST_IN_FLIGHT;
 use crate::Error;
-use crate::backend::cuda::WORKSPACE_BYTES;
 use crate::cuda::context::Context;
+use crate::cuda::lt::MOST_WORKSPACE_BYTES;
 
 /// Bytes of an operation in plans and on its way: some 500 for its node with the lists of its edges, in the two plans that
 /// are compared, the one that is kept and the one that runs; as much again for its launch, ticket, event and the schedule.
@@ -50,7 +50,7 @@ fn gpu_bytes(config: &Config) -> u64 {
     let values = weights(config)
         .saturating_add(activations(config).saturating_mul(2))
         .saturating_add((config.iterations as u64).saturating_mul(prompts(config) + results(config)));
-    let hosts = (config.stages as u64).saturating_mul(WORKSPACE_BYTES as u64);
+    let hosts = (config.stages as u64).saturating_mul(MOST_WORKSPACE_BYTES as u64);
     values.saturating_mul(config.execution.precision.bytes() as u64).saturating_add(hosts)
 }
 

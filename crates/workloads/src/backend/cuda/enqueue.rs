@@ -43,7 +43,7 @@ impl Devices {
         }
         let queue = &self.queues[&queue];
         let workspace = queue.workspace.as_ref().map_or(0, crate::cuda::memory::Memory::bytes);
-        let gemm = Gemm::new(&self.gpus[queue.gpu].handle, &product.shape, product.bias, workspace)?;
+        let gemm = Gemm::new(&self.gpus[queue.gpu].library, &product.shape, product.bias, workspace)?;
         self.gemms.insert(product.name, gemm);
         Ok(())
     }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use crate::Error;
 use crate::cuda::context::Context;
-use crate::cuda::gemm::Handle;
 use crate::cuda::kernels::{Function, Module};
+use crate::cuda::lt::Library;
 use crate::cuda::numbers::Precision;
 use crate::cuda::stream::Event;
 
 /// A GPU in use.
 pub(super) struct GpuState {
     pub(super) context: Arc<Context>,
-    pub(super) handle: Arc<Handle>,
+    pub(super) library: Arc<Library>,
     pub(super) attention: Function,
     /// Beginning and end of each operation of a run, in the order of enqueueing.
     pub(super) timers: Vec<(Event, Event)>,
@@ -38,7 +38,7 @@ impl GpuState {
         };
         Ok(Self {
             attention: module.function(name)?,
-            handle: Handle::new(context)?,
+            library: Library::new(context)?,
             timers: Vec::new(),
             timed: 0,
             points: Vec::new(),

@@ -36,7 +36,7 @@ use crate::cuda::stream::{Graph, Stream};
 pub(crate) use enqueue::MOST_KEY_BLOCKS;
 use gpu::GpuState;
 use memory::{View, Weights};
-pub(crate) use setup::{Setup, WORKSPACE_BYTES};
+pub(crate) use setup::Setup;
 
 /// The streams of a session and the host's side of them.
 pub(crate) struct Devices {

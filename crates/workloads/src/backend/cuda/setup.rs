@@ -12,6 +12,7 @@ use crate::backend::cpu::{ROLES, Room};
 use crate::backend::{QueueName, Role};
 use crate::cuda::Gpu;
 use crate::cuda::context::Context;
+use crate::cuda::lt;
 use crate::cuda::memory::Memory;
 use crate::cuda::numbers::Precision;
 use crate::cuda::stream::Stream;
@@ -29,13 +30,6 @@ pub(crate) struct Setup {
     pub(crate) room: Room,
 }
 
-/// Memory that cuBLASLt may use in a stream: what NVIDIA recommends from Hopper on, and more than the 4 MiB before it.
-pub(crate) const WORKSPACE_BYTES: usize = 32 << 20;
-
-fn workspace_bytes(gpu: &Gpu) -> usize {
-    if gpu.compute_capability.0 >= 9 { WORKSPACE_BYTES } else { 4 << 20 }
-}
-
 impl Devices {
     /// Opens the GPUs and makes the streams of every host.
     pub(crate) fn start(setup: &Setup) -> Result<Self, Error> {
@@ -51,7 +45,7 @@ impl Devices {
             for (index, role) in ROLES.into_iter().enumerate() {
                 let stream = Stream::new(&contexts[gpu])?;
                 let workspace = (role == Role::Compute)
-                    .then(|| Memory::new(&contexts[gpu], workspace_bytes(&contexts[gpu].gpu)))
+                    .then(|| Memory::new(&contexts[gpu], lt::workspace_bytes(contexts[gpu].gpu.compute_capability)))
                     .transpose()?;
                 let number = (host / contexts.len() * ROLES.len() + index) as i64;
                 queues.insert((host, role), Queue { gpu, number, stream, workspace });

@@ -1,13 +1,15 @@
 //! The jobs of a row: every candidate that could run it, and those that were the fastest when they were tried.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use super::matmul::{Library, Matmul, Places};
+use super::matmul::{Matmul, Places};
 use super::places::Span;
 use super::rows::Type;
 use super::sizes::Product;
 use super::trial::{Bench, Job};
 use crate::Error;
+use crate::cuda::lt::Library;
 
 /// Candidates whose trials count: the fastest when they were tried, and one more in case that was an accident.
 const KEPT: usize = 2;
@@ -88,7 +90,7 @@ pub(super) struct Room {
 /// Tries every shape, the smallest first, with every algorithm that the library offers, until launches get too long.
 pub(super) fn matmuls<'a>(
     bench: &Bench,
-    library: &'a Library,
+    library: &Arc<Library>,
     (of, fast): (Type, bool),
     (shapes, room): (&[[u64; 3]], Room),
     trial_ns: f64,
@@ -116,7 +118,7 @@ pub(super) fn matmuls<'a>(
     tries
 }
 
-fn job<'a>(matmul: &Rc<Matmul<'a>>, algorithm: usize) -> Job<'a> {
+fn job<'a>(matmul: &Rc<Matmul>, algorithm: usize) -> Job<'a> {
     let matmul = Rc::clone(matmul);
     let amount = matmul.product().flop();
     Job { amount, launch: Box::new(move |lanes| matmul.launch(algorithm, lanes.main)), both: false }

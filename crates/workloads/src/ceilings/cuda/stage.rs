@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::jobs::{Fill, Prepared, Room, Tries, matmuls};
-use super::matmul::{Library, workspace_bytes};
 use super::places::{Pinned, Span};
 use super::rows::{Capability, Row, Type, Way};
 use super::sizes::{Scale, Sizes};
@@ -15,6 +14,7 @@ use crate::Error;
 use crate::cuda::Gpu;
 use crate::cuda::context::Context;
 use crate::cuda::kernels::Module;
+use crate::cuda::lt::{self, Library};
 use crate::cuda::memory::Memory;
 use crate::cuda::stream::Stream;
 
@@ -39,7 +39,7 @@ pub(super) struct Stage {
     /// The scale of FP8 lies in its first bytes, the sink of kernels behind it.
     small: Memory,
     modules: Modules,
-    library: Result<Library, String>,
+    library: Result<Arc<Library>, String>,
     /// Of each direction.
     pinned: Result<[Pinned; 2], String>,
     peers: BTreeMap<usize, Peer>,
@@ -70,7 +70,7 @@ impl Stage {
     pub(super) fn new(gpu: &Gpu, all: &[Gpu], scale: Scale) -> Result<Self, Error> {
         let context = Context::open(gpu)?;
         let (sizes, arena) = arena(&context, scale)?;
-        let workspace = Memory::new(&context, workspace_bytes(capability(gpu)) as usize)?;
+        let workspace = Memory::new(&context, lt::workspace_bytes(gpu.compute_capability))?;
         let small = Memory::new(&context, SMALL)?;
         Span::of(&small).fill(&1f32.to_ne_bytes())?;
         let sink = Span::of(&small).split(SMALL as u64 / 2).1;
@@ -90,7 +90,7 @@ impl Stage {
         let others = all.iter().filter(|other| other.number != gpu.number);
         let peers = others.filter_map(|other| Some((other.number, peer(&context, other, &sizes)?))).collect();
         context.bind()?;
-        let library = reason(Library::new());
+        let library = reason(Library::new(&context));
         let units = Units { count: u32::try_from(gpu.sm_count).unwrap_or(1).max(1), scale, sink };
         let clock = no_clock;
         Ok(Self { context, units, sizes, bench, clock, arena, workspace, small, modules, library, pinned, peers })
