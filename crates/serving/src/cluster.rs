@@ -1,6 +1,6 @@
 //! What serves: devices, their memory and the links between them.
 
-use crate::StepModel;
+use crate::{SetupError, StepModel};
 
 /// Devices and how they are joined.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Cluster {
     pub devices: Vec<Device>,
     /// Link between any two devices.
     pub link: Link,
+    /// Link between devices of different NUMA nodes; none where that is no other.
+    pub numa_link: Option<Link>,
     /// Bytes of keys and values of a token.
     pub kv_bytes_per_token: u64,
 }
@@ -36,6 +38,54 @@ pub struct Device {
     pub watts: Option<f64>,
     /// Its NUMA node.
     pub numa: u16,
+}
+
+impl Cluster {
+    /// Devices at most: the index of cached blocks has a bit for each.
+    pub const MOST_DEVICES: usize = 64;
+
+    /// The link from one device to another.
+    pub fn link(&self, from: usize, to: usize) -> &Link {
+        let apart = self.devices[from].numa != self.devices[to].numa;
+        self.numa_link.as_ref().filter(|_| apart).unwrap_or(&self.link)
+    }
+
+    /// Whether requests can be served on it.
+    ///
+    /// # Errors
+    /// For the first thing that makes no sense: too many devices, none that computes prompts or decodes, a number that is
+    /// none.
+    pub fn check(&self) -> Result<(), SetupError> {
+        if self.devices.len() > Self::MOST_DEVICES {
+            return Err(SetupError::TooManyDevices(self.devices.len()));
+        }
+        if !self.devices.iter().any(|device| device.role.prefills()) {
+            return Err(SetupError::NoPrefill);
+        }
+        if !self.devices.iter().any(|device| device.role.decodes()) {
+            return Err(SetupError::NoDecode);
+        }
+        self.devices.iter().try_for_each(Device::check)?;
+        let links = [Some(&self.link), self.numa_link.as_ref()];
+        let sound = |link: &&Link| link.bytes_per_s > 0.0 && link.latency_ns >= 0;
+        if links.iter().flatten().all(sound) { Ok(()) } else { Err(SetupError::Link) }
+    }
+}
+
+impl Device {
+    fn check(&self) -> Result<(), SetupError> {
+        let cost = |number: f64| number.is_finite() && number >= 0.0;
+        let wrong = [
+            ("KV memory", self.kv_capacity_tokens == 0),
+            ("tokens a step", self.step_tokens == 0),
+            ("requests a batch", self.most_sequences == 0),
+            ("step time", !self.steps.is_sound()),
+            ("price", !cost(self.cost_per_hour)),
+            ("power", !self.watts.is_none_or(cost)),
+        ];
+        let wrong = wrong.into_iter().find(|(_, wrong)| *wrong);
+        wrong.map_or(Ok(()), |(what, _)| Err(SetupError::Number { device: self.name.clone(), what }))
+    }
 }
 
 /// What a device is used for.
@@ -90,5 +140,52 @@ impl Link {
     /// Time that a transfer takes alone.
     pub fn duration_ns(&self, bytes: u64) -> i64 {
         self.latency_ns + (bytes as f64 / self.bytes_per_s * 1e9).round() as i64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(role: Role) -> Device {
+        Device {
+            name: "d".to_owned(),
+            role,
+            steps: StepModel::default(),
+            kv_capacity_tokens: 1,
+            step_tokens: 1,
+            most_sequences: 1,
+            cost_per_hour: 0.0,
+            watts: None,
+            numa: 0,
+        }
+    }
+
+    fn checked(devices: Vec<Device>) -> Result<(), SetupError> {
+        Cluster { devices, ..Cluster::default() }.check()
+    }
+
+    #[test]
+    fn a_cluster_that_cannot_serve_is_refused_with_the_reason() {
+        assert_eq!(checked(vec![device(Role::Mixed)]), Ok(()));
+        assert_eq!(checked(vec![device(Role::Mixed); 65]), Err(SetupError::TooManyDevices(65)));
+        assert_eq!(checked(vec![device(Role::Prefill)]), Err(SetupError::NoDecode));
+        assert_eq!(checked(vec![device(Role::Decode)]), Err(SetupError::NoPrefill));
+        assert_eq!(checked(Vec::new()), Err(SetupError::NoPrefill));
+        let wrong = Device { watts: Some(f64::NAN), ..device(Role::Mixed) };
+        assert_eq!(checked(vec![wrong]), Err(SetupError::Number { device: "d".to_owned(), what: "power" }));
+        let link = Link { bytes_per_s: 0.0, latency_ns: 0 };
+        let cluster = Cluster { devices: vec![device(Role::Mixed)], numa_link: Some(link), ..Cluster::default() };
+        assert_eq!(cluster.check(), Err(SetupError::Link));
+    }
+
+    #[test]
+    fn the_link_across_numa_nodes_is_taken_where_there_is_one() {
+        let far = Link { bytes_per_s: 1e9, latency_ns: 5 };
+        let devices = vec![device(Role::Mixed), device(Role::Mixed), Device { numa: 1, ..device(Role::Mixed) }];
+        let mut cluster = Cluster { devices, numa_link: Some(far), ..Cluster::default() };
+        assert_eq!((cluster.link(0, 1), cluster.link(0, 2)), (&Link::default(), &far));
+        cluster.numa_link = None;
+        assert_eq!(cluster.link(0, 2), &Link::default());
     }
 }

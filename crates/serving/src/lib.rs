@@ -8,9 +8,15 @@
 //! Everything is deterministic: the same workload, cluster, policy and seed give the same outcomes, bit for bit.
 
 pub mod admission;
+mod autoscale;
 mod cache;
+pub mod capacity;
 mod cluster;
 pub mod decide;
+mod dynamo_config;
+pub mod engines;
+pub mod evaluation;
+pub mod log;
 mod model;
 pub mod policies;
 mod policy;
@@ -21,10 +27,12 @@ mod steps;
 mod summary;
 mod workload;
 
+pub use autoscale::{Autoscale, Load, Scaling};
 pub use cluster::{Cluster, Device, Link, Role};
+pub use dynamo_config::{DynamoConfig, Error as DynamoConfigError};
 pub use model::{Error as ModelError, MODELS, Model, Replica};
 pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, State, View};
-pub use sim::{Change, Options, Outcome, Run, Sink, Span, SpanKind, Status, simulate};
-pub use steps::{Cost, StepModel};
-pub use summary::{Summary, summarize};
+pub use sim::{Change, Duty, Options, Outcome, Run, SetupError, Sink, Span, SpanKind, Status, simulate};
+pub use steps::{Cost, Pipeline, StepModel};
+pub use summary::{Summary, Tally, summarize, summarize_tiers};
 pub use workload::{Request, Slo, Tier, Workload};

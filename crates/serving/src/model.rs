@@ -2,7 +2,7 @@
 
 use proftool_hardware::gpu::{self, GpuSpec};
 
-use crate::{Cost, Device, Role, StepModel};
+use crate::{Cost, Device, Link, Pipeline, Role, StepModel};
 
 /// What a step of a model computes and reads, per token.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +59,9 @@ const MEMORY_SHARE: f64 = 0.9;
 /// Tokens of a step and requests of a batch: the defaults of vLLM for serving.
 const STEP_TOKENS: u32 = 2048;
 const SEQUENCES: u32 = 256;
+/// Tokens of a micro-batch where there are stages: enough for arithmetic to limit a prompt's chunk on the GPUs here, few
+/// enough that a long prompt has many.
+const MICRO_TOKENS: u32 = 512;
 
 /// Why there is no device.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,8 +97,11 @@ pub struct Replica<'a> {
     pub spec: &'a str,
     /// Share of its compute and of its memory: those of a MIG slice, else 1.
     pub share: (f64, f64),
-    /// Devices that serve one replica by tensor parallelism.
+    /// Devices that serve one replica, or one stage of it, by tensor parallelism: as fast as one that many times as large, what
+    /// they tell each other not counted.
     pub devices: u32,
+    /// Stages of such devices in sequence, each with its share of the layers; 1 is no pipeline.
+    pub pipeline: u32,
     /// What it is used for.
     pub role: Role,
     /// Price of all of them together.
@@ -138,7 +144,16 @@ impl Model {
                 kv_token: self.kv_bytes_per_token() as f64 / bytes_per_s * 1e9,
                 ..Cost::default()
             },
+            pipeline: Pipeline::default(),
         }
+    }
+
+    /// Stages between which a token's activations move, as many values as attention is wide (so in all models here), over a
+    /// network adapter.
+    fn stages(&self, stages: u32) -> Pipeline {
+        let link = Link::default();
+        let hop_token_ns = self.attention_width * self.value_bytes / link.bytes_per_s * 1e9;
+        Pipeline { stages, micro_tokens: MICRO_TOKENS, hop_ns: link.latency_ns as f64, hop_token_ns }
     }
 
     /// A device that serves this model.
@@ -154,17 +169,22 @@ impl Model {
         let dram = spec.bandwidth("DRAM").ok_or_else(|| missing("memory bandwidth"))?;
         let bytes_per_s = dram.value * memory * count * REACHED.1;
         let bytes = spec.bytes("memory").ok_or_else(|| missing("memory size"))? as f64;
-        let has = (bytes * memory * count * MEMORY_SHARE) as u64;
+        let depth = replica.pipeline.max(1);
+        let has = (bytes * memory * count * f64::from(depth) * MEMORY_SHARE) as u64;
         let needed = self.weight_bytes();
         let left = has.checked_sub(needed).filter(|&left| left >= self.kv_bytes_per_token());
         let left = left.ok_or_else(|| Error::Memory { model: self.name, device: replica.name.clone(), needed, has })?;
+        let (pipeline, step_tokens) = match depth {
+            1 => (Pipeline::default(), STEP_TOKENS),
+            _ => (self.stages(depth), MICRO_TOKENS.saturating_mul(depth)),
+        };
         Ok(Device {
             name: replica.name.clone(),
             role: replica.role,
-            steps: self.steps(flop_per_s, bytes_per_s),
+            steps: StepModel { pipeline, ..self.steps(flop_per_s, bytes_per_s) },
             kv_capacity_tokens: left / self.kv_bytes_per_token(),
-            step_tokens: STEP_TOKENS,
-            most_sequences: SEQUENCES,
+            step_tokens,
+            most_sequences: SEQUENCES.saturating_mul(depth),
             cost_per_hour: replica.cost_per_hour,
             watts: None,
             numa: replica.numa,
@@ -185,7 +205,16 @@ mod tests {
 
     fn replica(spec: &str) -> Replica<'_> {
         let name = "d".to_owned();
-        Replica { name, spec, share: (1.0, 1.0), devices: 1, role: Role::Mixed, cost_per_hour: 1.0, numa: 0 }
+        Replica {
+            name,
+            spec,
+            share: (1.0, 1.0),
+            devices: 1,
+            pipeline: 1,
+            role: Role::Mixed,
+            cost_per_hour: 1.0,
+            numa: 0,
+        }
     }
 
     #[test]
@@ -201,6 +230,20 @@ mod tests {
         assert_eq!(model.kv_bytes_per_token(), 131_072);
         // 90 % of 141 GiB less the weights.
         assert_eq!(device.kv_capacity_tokens, (151_397_597_184_u64 * 9 / 10 - 16_060_000_000) / 131_072);
+    }
+
+    #[test]
+    fn stages_hold_the_weights_once_and_compute_a_part_each() {
+        let model = Model::find("llama-3.1-8b").expect("known");
+        let one = model.on(&replica("h200")).expect("fits");
+        let four = model.on(&Replica { pipeline: 4, ..replica("h200") }).expect("fits");
+        let bytes = (151_397_597_184.0 * 4.0 * 0.9) as u64;
+        assert_eq!(four.kv_capacity_tokens, (bytes - 16_060_000_000) / 131_072);
+        assert_eq!((four.step_tokens, four.most_sequences), (2048, 1024));
+        // 512 tokens in a quarter of their time, then 10 us and 8 KiB a token at 50 GB/s.
+        let chunk = Batch { prefill_tokens: 512, ..Batch::default() };
+        let stage = one.steps.step_ns(&chunk) as f64 / 4.0 + 10_000.0 + 512.0 * 8192.0 / 50.0;
+        assert!((four.steps.step_ns(&chunk) as f64 - stage).abs() <= 1.0);
     }
 
     #[test]

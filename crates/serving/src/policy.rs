@@ -55,6 +55,8 @@ pub struct State {
     pub waiting: u32,
     /// Their prompt tokens that are still to be computed.
     pub waiting_tokens: u64,
+    /// Pairs of one of those and a token before it in its prompt: what attention computes for them.
+    pub waiting_pairs: u64,
     /// Requests that decode, or will once they fit.
     pub running: u32,
     /// Tokens in their contexts, those of waiting prompts included.
@@ -181,6 +183,11 @@ fn stays(view: &View<'_>, device: usize) -> bool {
     view.cluster.devices[device].role.decodes() && view.devices[device].up
 }
 
+/// Pairs of one of `tokens` tokens and one before it, the first of which has `before` before it.
+pub(crate) fn pairs(tokens: u64, before: u64) -> u64 {
+    tokens * before + tokens * tokens.saturating_sub(1) / 2
+}
+
 /// Time to the first token of a request that is placed on a device now: what waits there and its own prompt, computed in
 /// chunks beside the requests that decode. The rest of the step in progress, which a router does not see, is left out.
 pub(crate) fn predict_ttft_ns(view: &View<'_>, device: usize, ask: &Ask<'_>) -> i64 {
@@ -188,8 +195,9 @@ pub(crate) fn predict_ttft_ns(view: &View<'_>, device: usize, ask: &Ask<'_>) -> 
     let cached = u64::from(ask.cached_tokens[device]);
     let own = u64::from(ask.request.prompt_tokens) - cached.min(u64::from(ask.request.prompt_tokens));
     let tokens = state.waiting_tokens + own;
+    let all_pairs = state.waiting_pairs + pairs(own, cached);
     let chunk = u64::from(spec.step_tokens).saturating_sub(u64::from(state.running)).max(1);
     let beside =
         Beside { sequences: u64::from(state.running), kv_tokens: state.kv_tokens.saturating_sub(state.waiting_tokens) };
-    spec.steps.prefill_beside_ns(tokens, cached, chunk, &beside)
+    spec.steps.prefill_beside_ns(tokens, all_pairs, chunk, &beside)
 }

@@ -21,17 +21,25 @@ struct Kind {
     name: &'static str,
     spec: &'static str,
     share: (f64, f64),
+    /// Stages.
+    pipeline: u32,
     /// Dollars an hour: assumed, for the relation between the kinds.
     cost_per_hour: f64,
 }
 
 const fn whole(name: &'static str, spec: &'static str, cost_per_hour: f64) -> Kind {
-    Kind { name, spec, share: (1.0, 1.0), cost_per_hour }
+    Kind { name, spec, share: (1.0, 1.0), pipeline: 1, cost_per_hour }
+}
+
+/// Several of a kind in sequence.
+const fn staged(name: &'static str, spec: &'static str, pipeline: u32, cost_per_hour: f64) -> Kind {
+    Kind { name, spec, share: (1.0, 1.0), pipeline, cost_per_hour }
 }
 
 /// A slice of an H100 with 80 GB: so many of 7 compute and of 8 memory slices (NVIDIA, MIG user guide).
 const fn slice(name: &'static str, compute: f64, memory: f64) -> Kind {
-    Kind { name, spec: "h100-sxm", share: (compute / 7.0, memory / 8.0), cost_per_hour: 4.0 * compute / 7.0 }
+    let share = (compute / 7.0, memory / 8.0);
+    Kind { name, spec: "h100-sxm", share, pipeline: 1, cost_per_hour: 4.0 * compute / 7.0 }
 }
 
 /// Every scenario.
@@ -54,6 +62,13 @@ pub static SCENARIOS: &[Scenario] = &[
         ],
         prefill: &[0, 1],
         decode: &[1, 2, 3],
+    },
+    Scenario {
+        name: "pipeline_and_pool",
+        doc: "Eleven L40S: a pipeline of four stages for long contexts and a pool of four for short ones compute prompts, three decode.",
+        kinds: &[staged("pipeline", "l40s", 4, 4.8), whole("single", "l40s", 1.2)],
+        prefill: &[0, 1, 1, 1, 1],
+        decode: &[1, 1, 1],
     },
 ];
 
@@ -82,14 +97,15 @@ impl Scenario {
             devices,
             link: Link::default(),
             kv_bytes_per_token: model.kv_bytes_per_token(),
+            ..Cluster::default()
         })
     }
 }
 
 fn device(model: &Model, kind: &Kind, role: Role, at: usize, numa: u16) -> Result<Device, Error> {
-    let Kind { name, spec, share, cost_per_hour } = *kind;
+    let Kind { name, spec, share, pipeline, cost_per_hour } = *kind;
     let name = format!("{}_{name}_{at}", role.name());
-    model.on(&Replica { name, spec, share, devices: 1, role, cost_per_hour, numa })
+    model.on(&Replica { name, spec, share, devices: 1, pipeline, role, cost_per_hour, numa })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What users felt, over the outcomes of a run.
 
-use crate::{Outcome, Slo, Status};
+use crate::admission::Slos;
+use crate::{Device, Duty, Outcome, Role, Run, Sink, Slo, Status};
 
 /// A run in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,9 +18,17 @@ pub struct Summary {
     pub ttft_stddev_ns: Option<f64>,
     /// Time per output token, likewise; none where every output was a single token.
     pub tpot_ns: Option<[i64; 3]>,
+    /// Time from arrival to the last token, likewise.
+    pub e2e_ns: Option<[i64; 3]>,
+    /// Median of predicted over actual time to first token, of the requests that were served; none of nothing.
+    pub predicted_ttft_ratio: Option<f64>,
+    /// From the first arrival to the last end.
+    pub span_ns: i64,
     /// Tokens that came out per second, from the first arrival to the last end.
     pub output_tokens_per_s: f64,
-    /// Requests per second that meet every SLO.
+    /// Requests that meet every SLO.
+    pub good: usize,
+    /// Those, per second.
     pub goodput_requests_per_s: f64,
     /// Their share.
     pub slo_attainment_ratio: f64,
@@ -31,13 +40,18 @@ pub struct Summary {
     pub preemptions: u64,
 }
 
-/// Sums up outcomes.
+/// Sums up outcomes; every tier has the same SLO.
 pub fn summarize(outcomes: &[Outcome], slo: Option<Slo>) -> Summary {
+    summarize_tiers(outcomes, slo.map(|slo| Slos([slo; 3])).as_ref())
+}
+
+/// Sums up outcomes, each held to what was agreed on for its tier.
+pub fn summarize_tiers(outcomes: &[Outcome], slos: Option<&Slos>) -> Summary {
     let mut summary = Summary::default();
     if outcomes.is_empty() {
         return summary;
     }
-    let (mut ttft, mut tpot) = (Vec::new(), Vec::new());
+    let (mut ttft, mut tpot, mut e2e, mut predicted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut first, mut last, mut good) = (i64::MAX, i64::MIN, 0_usize);
     let (mut tokens, mut prompt, mut cached) = (0_u64, 0_u64, 0_u64);
     for outcome in outcomes {
@@ -55,20 +69,95 @@ pub fn summarize(outcomes: &[Outcome], slo: Option<Slo>) -> Summary {
         cached += u64::from(outcome.cached_tokens);
         let own = first_token_ns - outcome.arrival_ns;
         ttft.push(own);
+        e2e.push(outcome.end_ns - outcome.arrival_ns);
+        predicted.push(outcome.predicted_ttft_ns as f64 / own.max(1) as f64);
         let more = i64::from(outcome.output_tokens) - 1;
         let each = (more > 0).then(|| (outcome.end_ns - first_token_ns) / more.max(1));
         tpot.extend(each);
         let met = |slo: &Slo| own <= slo.ttft_ns && each.is_none_or(|each| each <= slo.tpot_ns);
-        good += usize::from(slo.as_ref().is_some_and(met));
+        good += usize::from(slos.is_some_and(|slos| met(&slos.of(outcome.tier))));
     }
-    let seconds = (last - first).max(1) as f64 / 1e9;
+    (summary.good, summary.span_ns) = (good, last - first);
+    let seconds = summary.span_ns.max(1) as f64 / 1e9;
     summary.ttft_stddev_ns = deviation(&ttft);
     (summary.ttft_ns, summary.tpot_ns) = (percentiles(&mut ttft), percentiles(&mut tpot));
+    summary.e2e_ns = percentiles(&mut e2e);
+    predicted.sort_unstable_by(f64::total_cmp);
+    summary.predicted_ttft_ratio = predicted.get(predicted.len().saturating_sub(1) / 2).copied();
     summary.output_tokens_per_s = tokens as f64 / seconds;
     summary.goodput_requests_per_s = good as f64 / seconds;
     summary.slo_attainment_ratio = good as f64 / outcomes.len() as f64;
     summary.kv_hit_ratio = cached as f64 / prompt.max(1) as f64;
     summary
+}
+
+/// A sink that keeps what a summary needs: outcomes, how long each device was busy, and when it had to be paid.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Every outcome, in the order of its end.
+    pub outcomes: Vec<Outcome>,
+    /// Time that each device has spent in steps.
+    pub busy_ns: Vec<i64>,
+    /// From when on which device was there for what; before that it serves.
+    pub duties: Vec<(i64, usize, Duty)>,
+}
+
+impl Sink for Tally {
+    fn outcome(&mut self, outcome: &Outcome) {
+        self.outcomes.push(*outcome);
+    }
+
+    fn steps(&mut self, run: &Run) {
+        let device = usize::from(run.device);
+        if self.busy_ns.len() <= device {
+            self.busy_ns.resize(device + 1, 0);
+        }
+        self.busy_ns[device] += run.end_ns - run.start_ns;
+    }
+
+    fn duty(&mut self, at_ns: i64, device: usize, duty: Duty) {
+        self.duties.push((at_ns, device, duty));
+    }
+}
+
+impl Tally {
+    /// Time from the first arrival to the last end in which a device must be paid: not while it is off or has failed.
+    pub fn paid_ns(&self, device: usize) -> i64 {
+        let first_ns = self.outcomes.iter().map(|outcome| outcome.arrival_ns).min().unwrap_or_default();
+        let last_ns = self.outcomes.iter().map(|outcome| outcome.end_ns).max().unwrap_or_default();
+        let (mut since_ns, mut paid, mut paid_ns) = (first_ns, true, 0);
+        let own = self.duties.iter().filter(|(_, other, _)| *other == device);
+        for (at_ns, duty) in own.map(|&(at_ns, _, duty)| (at_ns.clamp(first_ns, last_ns), duty)) {
+            paid_ns += if paid { at_ns - since_ns } else { 0 };
+            (since_ns, paid) = (at_ns, duty.costs());
+        }
+        paid_ns + if paid { last_ns - since_ns } else { 0 }
+    }
+
+    /// What the devices cost in that time.
+    pub fn dollars(&self, devices: &[Device]) -> f64 {
+        let cost = |(at, device): (usize, &Device)| device.cost_per_hour * self.paid_ns(at) as f64 / 3.6e12;
+        devices.iter().enumerate().map(cost).sum()
+    }
+
+    /// What they draw in it at their board power, more than they really do; none where that of one is not known.
+    pub fn joules(&self, devices: &[Device]) -> Option<f64> {
+        let energy = |(at, device): (usize, &Device)| Some(device.watts? * self.paid_ns(at) as f64 / 1e9);
+        devices.iter().enumerate().map(energy).sum()
+    }
+
+    /// The largest busy time over the mean of the devices with the same role, of the role where that is worst: 1 is even.
+    /// None where no role has two devices of which one was busy.
+    pub fn imbalance_ratio(&self, devices: &[Device]) -> Option<f64> {
+        let of = |role| {
+            let same = (0..devices.len()).filter(|&at| devices[at].role == role);
+            let busy: Vec<i64> = same.map(|at| self.busy_ns.get(at).copied().unwrap_or_default()).collect();
+            let sum = busy.iter().sum::<i64>() as f64;
+            let largest = busy.iter().copied().max().unwrap_or_default() as f64;
+            (busy.len() > 1 && sum > 0.0).then(|| largest * busy.len() as f64 / sum)
+        };
+        [Role::Prefill, Role::Decode, Role::Mixed].into_iter().filter_map(of).max_by(f64::total_cmp)
+    }
 }
 
 /// Standard deviation of all of them; none of nothing.
@@ -110,6 +199,20 @@ mod tests {
         }
     }
 
+    fn device(role: Role) -> Device {
+        Device {
+            name: String::new(),
+            role,
+            steps: crate::StepModel::default(),
+            kv_capacity_tokens: 1,
+            step_tokens: 1,
+            most_sequences: 1,
+            cost_per_hour: 0.0,
+            watts: None,
+            numa: 0,
+        }
+    }
+
     #[test]
     fn a_run_is_summed_up_as_by_hand() {
         // TPOT: (500 - 100) / 4, (900 - 300) / 3, none.
@@ -127,6 +230,43 @@ mod tests {
             (summary.goodput_requests_per_s - 2e6).abs() < 1e-3 && (summary.output_tokens_per_s - 1e7).abs() < 1e-2
         );
         assert!((summary.kv_hit_ratio - 0.25).abs() < 1e-12);
+        assert_eq!((summary.e2e_ns, summary.span_ns), (Some([500, 900, 900]), 1000));
+        assert_eq!(summary.predicted_ttft_ratio, Some(0.0));
+    }
+
+    #[test]
+    fn each_tier_is_held_to_its_own_slo_and_predictions_to_what_happened() {
+        let mut outcomes = [(Tier::Premium, 50), (Tier::Free, 50), (Tier::Free, 200)]
+            .map(|(tier, predicted_ttft_ns)| Outcome { tier, predicted_ttft_ns, ..outcome(100, 500, 5) });
+        let slo = |ttft_ns| Slo { ttft_ns, tpot_ns: 100 };
+        let summary = summarize_tiers(&outcomes, Some(&Slos([slo(99), slo(1), slo(100)])));
+        assert!((summary.slo_attainment_ratio - 2.0 / 3.0).abs() < 1e-12);
+        assert_eq!(summary.predicted_ttft_ratio, Some(0.5));
+        for outcome in &mut outcomes {
+            outcome.status = Status::Rejected("full");
+        }
+        assert_eq!(summarize_tiers(&outcomes, None).predicted_ttft_ratio, None);
+    }
+
+    #[test]
+    fn a_device_is_paid_while_it_is_neither_off_nor_failed() {
+        let outcomes = vec![Outcome { arrival_ns: 100, ..outcome(5, 1100, 1) }];
+        let duties = vec![(0, 1, Duty::Off), (300, 1, Duty::Starting), (400, 0, Duty::Failed), (500, 1, Duty::Serving)];
+        let tally = Tally { outcomes, duties, ..Tally::default() };
+        assert_eq!([0, 1, 2].map(|device| tally.paid_ns(device)), [300, 800, 1000]);
+        let device = |watts| Device { cost_per_hour: 3.6e12, watts, ..device(Role::Mixed) };
+        assert!((tally.dollars(&[device(None), device(None)]) - 1100.0).abs() < 1e-9);
+        assert_eq!(tally.joules(&[device(Some(1e9)), device(None)]), None);
+        assert_eq!(tally.joules(&[device(Some(1e9))]), Some(300.0));
+    }
+
+    #[test]
+    fn imbalance_compares_devices_of_one_role() {
+        let devices = [Role::Prefill, Role::Decode, Role::Decode, Role::Decode].map(device);
+        let tally = |busy_ns: &[i64]| Tally { busy_ns: busy_ns.to_vec(), ..Tally::default() };
+        assert_eq!(tally(&[900, 30, 60, 0]).imbalance_ratio(&devices), Some(2.0));
+        assert_eq!(tally(&[900, 20]).imbalance_ratio(&devices), Some(3.0));
+        assert_eq!(tally(&[900]).imbalance_ratio(&devices), None);
     }
 
     #[test]

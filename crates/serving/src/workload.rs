@@ -96,9 +96,59 @@ impl Workload {
         }
     }
 
+    /// Moves all arrivals so that the earliest is at 0.
+    pub fn start_at_zero(&mut self) {
+        let first_ns = self.requests.iter().map(|request| request.arrival_ns).min().unwrap_or_default();
+        self.requests.iter_mut().for_each(|request| request.arrival_ns -= first_ns);
+    }
+
+    /// Keeps what arrives in `[from_ns, until_ns)`; that window then starts at 0.
+    pub fn window(&mut self, from_ns: i64, until_ns: i64) {
+        self.requests.retain(|request| (from_ns..until_ns).contains(&request.arrival_ns));
+        self.requests.iter_mut().for_each(|request| request.arrival_ns -= from_ns);
+    }
+
+    /// From `at_ns` on, requests arrive `factor` times as fast: a step of the load.
+    pub fn step(&mut self, at_ns: i64, factor: f64) {
+        for request in self.requests.iter_mut().filter(|request| request.arrival_ns > at_ns) {
+            request.arrival_ns = at_ns + ((request.arrival_ns - at_ns) as f64 / factor) as i64;
+        }
+    }
+
     /// Time from the first arrival to the last.
     pub fn span_ns(&self) -> i64 {
         let ends = self.requests.first().zip(self.requests.last());
         ends.map_or(0, |(first, last)| last.arrival_ns - first.arrival_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrivals(workload: &Workload) -> Vec<i64> {
+        workload.requests.iter().map(|request| request.arrival_ns).collect()
+    }
+
+    fn workload(arrivals: &[i64]) -> Workload {
+        let request = |&arrival_ns: &i64| Request { arrival_ns, ..Request::default() };
+        Workload { requests: arrivals.iter().map(request).collect(), ..Workload::default() }
+    }
+
+    #[test]
+    fn a_window_starts_at_zero_and_ends_before_its_end() {
+        let mut all = workload(&[0, 10, 15, 20]);
+        all.window(10, 20);
+        assert_eq!(arrivals(&all), [0, 5]);
+        let mut late = workload(&[-7, 3]);
+        late.start_at_zero();
+        assert_eq!(arrivals(&late), [0, 10]);
+    }
+
+    #[test]
+    fn after_a_step_requests_come_faster_in_the_same_order() {
+        let mut all = workload(&[0, 10, 20, 40]);
+        all.step(10, 2.0);
+        assert_eq!(arrivals(&all), [0, 10, 15, 25]);
     }
 }

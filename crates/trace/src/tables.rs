@@ -17,7 +17,7 @@ pub static DEVICES: Table = Table {
         RANK,
         int("device", "Number of the device inside its rank."),
         text("host", "Name of the machine, or null where it was removed.").or_null(),
-        text("kind", "`cpu`, `cuda`, `hip` or `simulated`."),
+        text("kind", "`cpu`, `cuda`, `hip`, `simulated` or `endpoint` (a serving engine)."),
         text("name", "Marketing or model name as probed."),
         text("uuid", "Unique identifier as probed.").or_null(),
         text("arch", "Architecture, for example `sm_90`, `gfx942`, `zen3`.").or_null(),
@@ -39,7 +39,11 @@ pub static QUEUES: Table = Table {
         RANK,
         int("device", "The device."),
         int("queue", "Number of the queue inside its device."),
-        text("role", "`compute`, `copy`, `kv` or `comm`, where it is known.").or_null(),
+        text(
+            "role",
+            "`compute`, `copy`, `kv` or `comm`; of a router log `prefill`, `decode` or `mixed`; where it is known.",
+        )
+        .or_null(),
         int("priority", "Scheduling priority; a lower number goes first.").or_null(),
     ],
 };
@@ -220,7 +224,7 @@ pub static COUNTER_DEFS: Table = Table {
         int("def", "Identifier inside the pass and rank."),
         text("metric", "Name that the tool gives it."),
         text("unit", "Base unit.").or_null(),
-        text("source", "`counter` or `analytic`."),
+        text("source", "`counter`, `analytic`, `simulated` or `router`."),
         text("formula_id", "Formula that made it.").or_null(),
         text("tool", "The tool.").or_null(),
         text("tool_version", "Its version.").or_null(),

@@ -1,11 +1,13 @@
 //! Whether a request is served at all, one rule a file.
 
+mod early_rejection;
 mod none;
 mod predicted;
 mod queue;
 
 use crate::{Ask, Slo, Tier, View};
 
+pub use early_rejection::EarlyRejection;
 pub use none::Everyone;
 pub use predicted::Predicted;
 pub use queue::QueueThreshold;

@@ -32,7 +32,7 @@ impl Admission for Predicted {
         let able = (0..view.devices.len()).filter(|&device| {
             let role = view.cluster.devices[device].role;
             let here = role == Role::Mixed && device == asked.device;
-            let apart = role == Role::Decode && view.cluster.devices[asked.device].role == Role::Prefill;
+            let apart = role.decodes() && view.cluster.devices[asked.device].role == Role::Prefill;
             view.devices[device].up && (here || apart)
         });
         let (mut step_ns, mut free) = (i64::MAX, false);
@@ -42,6 +42,9 @@ impl Admission for Predicted {
             let batch = Batch { sequences: u64::from(state.running) + 1, kv_tokens: context, ..Batch::default() };
             step_ns = step_ns.min(spec.steps.step_ns(&batch));
             free |= context as f64 <= spec.kv_capacity_tokens as f64 * (1.0 - self.reserved_ratio);
+        }
+        if step_ns == i64::MAX {
+            return Err("no device decodes");
         }
         // Nobody knows the output length yet; a single token has no TPOT to miss.
         if step_ns as f64 > asked.slo.tpot_ns as f64 * self.slack {

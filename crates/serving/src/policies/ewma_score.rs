@@ -256,3 +256,62 @@ impl Policy for EwmaScore {
         plan.push(Migration { from, to, count, gap: high - low });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::State;
+    use crate::{Cluster, Device, Role, StepModel};
+    use std::collections::BTreeMap;
+
+    /// Two decode devices, `running` requests on each; the second has shown a longer time per token.
+    fn planned(knobs: &[(&str, f64)], running: [u32; 2], rounds: i64) -> Vec<Migration> {
+        let device = || Device {
+            name: "d".to_owned(),
+            role: Role::Decode,
+            steps: StepModel::default(),
+            kv_capacity_tokens: 1000,
+            step_tokens: 100,
+            most_sequences: 100,
+            cost_per_hour: 1.0,
+            watts: None,
+            numa: 0,
+        };
+        let cluster = Cluster { devices: vec![device(), device()], ..Cluster::default() };
+        let state = |running| State { up: true, running, kv_tokens: u64::from(running), ..State::default() };
+        let states = running.map(state);
+        let given: BTreeMap<String, f64> = knobs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        let mut policy = MAKER.with(&given, 0).expect("allowed");
+        let mut plan = Vec::new();
+        for round in 0..rounds {
+            let view = View { now_ns: round * 100_000_000, cluster: &cluster, devices: &states };
+            for (device, tpot_ns) in [(0, 10), (1, 20)] {
+                policy.observe(&Observation::Finished { device, tpot_ns: Some(tpot_ns) }, &view);
+            }
+            policy.plan_migrations(&view, &mut plan);
+        }
+        plan
+    }
+
+    #[test]
+    fn requests_move_only_where_the_gap_of_scores_is_above_the_knob() {
+        let moved = planned(&[], [0, 50], 1);
+        // TPOT 1.5 x 0.5, queue 1 and free memory 0.05 for the first.
+        let [Migration { from: 1, to: 0, count: 2, gap }] = moved[..] else { panic!("{moved:?}") };
+        assert!((gap - (0.75 + 1.0 + 0.05)).abs() < 1e-12, "{gap}");
+        assert_eq!(planned(&[("migration_gap", 1.79)], [0, 50], 1).len(), 1);
+        assert!(planned(&[("migration_gap", 1.81)], [0, 50], 1).is_empty());
+        // Not where it would turn the tables.
+        assert!(planned(&[("migration_gap", 0.0)], [50, 50], 1).is_empty());
+        assert!(planned(&[("migration_gap", 0.0)], [49, 50], 1).is_empty());
+    }
+
+    #[test]
+    fn no_window_has_more_moves_than_its_budget() {
+        let knobs = [("migration_budget", 5.0), ("migration_window_s", 1.0), ("migration_batch", 2.0)];
+        let counts: Vec<u32> = planned(&knobs, [0, 50], 15).iter().map(|migration| migration.count).collect();
+        // 2, 2 and 1 at 0, 0.1 and 0.2 s; the same a second later.
+        assert_eq!(counts, [2, 2, 1, 2, 2, 1]);
+        assert!(planned(&[("migration_budget", 0.0)], [0, 50], 15).is_empty());
+    }
+}

@@ -1,6 +1,7 @@
 //! Router policies, one file each.
 
 mod cache_aware;
+pub(crate) mod dynamo_config;
 mod ewma_score;
 mod kv_overlap;
 mod least_delay;
@@ -53,6 +54,7 @@ pub static POLICIES: &[&Maker] = &[
     &cache_aware::MAKER,
     &weighted_scorers::MAKER,
     &predicted_ttft::MAKER,
+    &dynamo_config::MAKER,
     &least_delay::MAKER,
 ];
 

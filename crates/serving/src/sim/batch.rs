@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use super::device::{Busy, Member, free_tokens, make_room};
 use super::engine::{Engine, What};
 use super::live::Phase;
-use super::record::{Span, SpanKind};
+use super::record::{Span, SpanKind, Status};
+use crate::policy::pairs;
 use crate::steps::{Batch, DecodeRun};
 
 /// Decode steps for which memory is freed at once: evicting for a whole run would empty the prefix cache before its time.
@@ -14,7 +15,7 @@ const STEPS_AHEAD: u64 = 16;
 impl Engine<'_> {
     /// Plans the next step of an idle device, or the next steps.
     pub(super) fn plan(&mut self, device: usize) {
-        if !self.states[device].up || self.machines[device].busy.is_some() {
+        if !self.works(device) || self.machines[device].busy.is_some() {
             return;
         }
         self.receive(device);
@@ -80,19 +81,19 @@ impl Engine<'_> {
             let youngest =
                 self.machines[device].members(&self.lives).max_by_key(|&place| self.lives.get(place).request);
             let Some(place) = youngest else { return };
-            self.preempt(device, place, sequences == 1);
+            self.preempt(device, place, capacity);
         }
     }
 
     /// Takes the memory of a decoding request: it computes its context again, or fails where it would not fit alone.
-    fn preempt(&mut self, device: usize, place: u32, alone: bool) {
+    fn preempt(&mut self, device: usize, place: u32, capacity: u64) {
         self.unseat(place);
         let live = *self.lives.get(place);
         self.span(place, SpanKind::Decode, device, live.since_ns, 0);
         self.free(place, device, live.private, live.held);
         self.states[device].kv_tokens -= u64::from(live.context);
         self.states[device].running -= 1;
-        if alone {
+        if u64::from(live.context) + 1 > capacity {
             return self.give_up(place, "its context is larger than the KV memory");
         }
         let now_ns = self.now_ns;
@@ -122,9 +123,14 @@ impl Engine<'_> {
             let place = self.machines[device].prefilling[at];
             let live = self.lives.get(place);
             let take = u64::from(live.target - live.context).min(left);
+            at += 1;
+            // One that is in the last stages has nothing left for the first.
+            if take == 0 {
+                continue;
+            }
             pairs += take * u64::from(live.context) + take * (take - 1) / 2;
             self.machines[device].chunks.push((place, take as u32));
-            (tokens, left, at) = (tokens + take, left - take, at + 1);
+            (tokens, left) = (tokens + take, left - take);
         }
         (tokens, pairs)
     }
@@ -135,6 +141,12 @@ impl Engine<'_> {
         loop {
             let machine = &self.machines[device];
             let Some(&place) = machine.waiting.front() else { return false };
+            if self.is_late(place) {
+                self.machines[device].waiting.pop_front();
+                self.refuse_late(place);
+                continue;
+            }
+            let machine = &self.machines[device];
             if machine.seated() >= u64::from(spec.most_sequences) {
                 return false;
             }
@@ -167,6 +179,21 @@ impl Engine<'_> {
         }
     }
 
+    /// Whether the deadline of a request's tier has passed before its first token's time came.
+    fn is_late(&self, place: u32) -> bool {
+        let request = self.request(place);
+        let deadline_ns = self.options.deadlines_ns[request.tier as usize];
+        let waits = self.lives.get(place).first_token_ns == i64::MIN;
+        waits && deadline_ns.is_some_and(|deadline_ns| self.now_ns - request.arrival_ns > deadline_ns)
+    }
+
+    fn refuse_late(&mut self, place: u32) {
+        let live = *self.lives.get(place);
+        self.span(place, SpanKind::Queued, live.device as usize, live.since_ns, 0);
+        self.unqueue(place);
+        self.outcome(place, Status::Rejected("its deadline passed while it waited"));
+    }
+
     fn started(&mut self, device: usize, place: u32, held: usize, need: u64) {
         let cached = held as u64 * self.block_tokens;
         let since_ns = self.lives.get(place).since_ns;
@@ -174,6 +201,7 @@ impl Engine<'_> {
         let live = self.lives.get_mut(place);
         let state = &mut self.states[device];
         state.waiting_tokens = state.waiting_tokens - u64::from(live.expected) + need;
+        state.waiting_pairs = state.waiting_pairs - live.expected_pairs() + pairs(need, cached);
         (live.phase, live.context, live.expected) = (Phase::Prefilling, cached as u32, need as u32);
         (live.held, live.private, live.since_ns) = (held as u32, need as u32, self.now_ns);
         if live.first_token_ns == i64::MIN {

@@ -35,6 +35,9 @@ pub(super) struct Machine {
     pub(super) leaving: Vec<(u32, u32, usize)>,
     /// Grows with every change of plan: the end of a step that was planned before is void.
     pub(super) generation: u32,
+    /// Time in which it computed, up to the last step that ended, and when its load was last looked at.
+    pub(super) worked_ns: i64,
+    pub(super) looked_ns: i64,
     /// Until when it sends, and receives.
     pub(super) sending_until_ns: i64,
     pub(super) receiving_until_ns: i64,
@@ -63,6 +66,12 @@ impl Machine {
     /// Requests whose memory is taken for a batch.
     pub(super) fn seated(&self) -> u64 {
         self.sequences + (self.prefilling.len() + self.joining.len()) as u64
+    }
+
+    /// Time in which it computed since this was last asked.
+    pub(super) fn worked_since_last(&mut self, now_ns: i64) -> i64 {
+        let all_ns = self.worked_ns + self.busy.as_ref().map_or(0, |busy| now_ns - busy.start_ns);
+        all_ns - std::mem::replace(&mut self.looked_ns, all_ns)
     }
 
     /// The members that are still there.

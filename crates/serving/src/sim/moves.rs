@@ -1,12 +1,12 @@
 //! Requests that go from one device to another: after their prompt, by migration, and when a device fails.
 
 use super::Status;
-use super::device::{Machine, make_room};
+use super::device::{Machine, free_tokens, make_room};
 use super::engine::{Engine, What};
 use super::live::Phase;
-use super::record::{Change, SpanKind};
+use super::record::{Change, Duty, SpanKind};
 use crate::policy::State;
-use crate::{Ask, Cause, Migration, Observation, View};
+use crate::{Ask, Cause, Migration, Observation, Role, View};
 
 impl Engine<'_> {
     /// Decides where a request decodes whose prompt is computed.
@@ -32,14 +32,19 @@ impl Engine<'_> {
     fn choose_decode(&mut self, place: u32, from: usize) -> Option<usize> {
         let (request, blocks) = (self.request(place), self.blocks(place));
         self.caches.prefixes(blocks, &mut self.cached);
-        let block_tokens = self.workload.block_tokens;
+        let block_tokens = self.block_tokens as u32;
         self.cached.iter_mut().for_each(|cached| *cached *= block_tokens);
         let number = self.lives.get(place).request as usize;
         let ask = Ask { number, request, cached_tokens: &self.cached, prefilled_on: Some(from) };
-        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
+        let able = self.able(self.lives.get(place).context.into(), Role::decodes);
+        let devices = able.as_deref().unwrap_or(&self.states);
+        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices };
         self.why.cause = Cause::Decode;
         let chosen = self.policy.place_decode(&ask, &view, &mut self.why);
-        chosen.filter(|&device| self.states[device].up && self.cluster.devices[device].role.decodes())
+        let chosen = chosen.filter(|&device| self.states[device].up && self.cluster.devices[device].role.decodes());
+        // Where nobody else does, a device that finishes what it has decodes what it computed.
+        let stays = self.duties[from] == Duty::Draining && self.cluster.devices[from].role.decodes();
+        chosen.or_else(|| stays.then_some(from))
     }
 
     /// Sends a request with its context to another device, once that has memory for it. Until it is there, it holds its
@@ -57,7 +62,7 @@ impl Engine<'_> {
 
     /// Starts the transfers of requests that fit into the memory, in the order in which they were sent.
     pub(super) fn receive(&mut self, device: usize) {
-        let block_tokens = u64::from(self.workload.block_tokens.max(1));
+        let block_tokens = self.block_tokens;
         let capacity = self.cluster.devices[device].kv_capacity_tokens;
         while let Some(&(place, epoch)) = self.machines[device].incoming.front() {
             let live = *self.lives.get(place);
@@ -101,7 +106,7 @@ impl Engine<'_> {
         let from = live.from as usize;
         let free_ns = self.machines[from].sending_until_ns.max(self.machines[device].receiving_until_ns);
         let start_ns = self.now_ns.max(free_ns);
-        let end_ns = start_ns + self.cluster.link.duration_ns(need * self.cluster.kv_bytes_per_token);
+        let end_ns = start_ns + self.cluster.link(from, device).duration_ns(need * self.cluster.kv_bytes_per_token);
         self.machines[from].sending_until_ns = end_ns;
         self.machines[device].receiving_until_ns = end_ns;
         if live.since_ns < start_ns {
@@ -137,6 +142,7 @@ impl Engine<'_> {
         self.wake(device);
         // Memory came free where it was.
         self.wake(from);
+        self.drained(from);
     }
 
     /// Asks the policy for migrations and lets the requests go after the step in progress.
@@ -160,7 +166,10 @@ impl Engine<'_> {
             return;
         }
         let machine = &self.machines[from];
-        let goes = |place: &u32| machine.leaving.iter().all(|(leaving, ..)| leaving != place);
+        let most = self.cluster.devices[to].kv_capacity_tokens;
+        let goes = |place: &u32| {
+            machine.leaving.iter().all(|(leaving, ..)| leaving != place) && self.context(*place, from) < most
+        };
         let mut members: Vec<u32> = machine.members(&self.lives).filter(goes).collect();
         members.sort_unstable_by_key(|&place| {
             let live = self.lives.get(place);
@@ -179,12 +188,30 @@ impl Engine<'_> {
         self.wake(from);
     }
 
+    /// Tokens in the context of a request that decodes on a device.
+    fn context(&self, place: u32, device: usize) -> u64 {
+        let live = self.lives.get(place);
+        u64::from(live.context) + (self.machines[device].step - live.joined)
+    }
+
+    /// Whether a device has memory for so many tokens at once. A request that decodes does not wait for it elsewhere: it
+    /// would keep what it holds, and those who wait for that might hold what it waits for.
+    fn has_room(&self, device: usize, tokens: u64) -> bool {
+        let (machine, capacity) = (&self.machines[device], self.cluster.devices[device].kv_capacity_tokens);
+        let free = free_tokens(machine, &self.caches, device, capacity, self.block_tokens);
+        let able = free + self.caches.unused(device) * self.block_tokens;
+        machine.incoming.is_empty() && tokens < capacity && tokens + machine.sequences <= able
+    }
+
     /// Lets the requests go that were to leave after this step.
     pub(super) fn leave(&mut self, device: usize) {
         let mut leaving = std::mem::take(&mut self.machines[device].leaving);
         for &(place, epoch, to) in &leaving {
             let live = *self.lives.get(place);
             if live.epoch != epoch || live.phase != Phase::Running || !self.states[to].up {
+                continue;
+            }
+            if !self.has_room(to, self.context(place, device)) {
                 continue;
             }
             self.unseat(place);
@@ -202,13 +229,22 @@ impl Engine<'_> {
     /// A device goes down or comes back. Its requests compute their context again elsewhere.
     pub(super) fn change(&mut self, change: Change) {
         let Change { device, up, .. } = change;
-        if self.states[device].up == up {
+        if up != (self.duties[device] == Duty::Failed) {
             return;
         }
-        if up {
-            self.states[device].up = true;
-        } else {
+        let worked = self.works(device);
+        let duty = match up {
+            false => Duty::Failed,
+            true if self.is_full(device) => Duty::Off,
+            true => Duty::Serving,
+        };
+        self.turn(device, duty);
+        self.states[device].up = duty == Duty::Serving;
+        if worked {
             self.stop(device);
+        }
+        if up && duty == Duty::Off {
+            return;
         }
         let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
         self.policy.observe(&Observation::Changed { device, up }, &view);
@@ -232,8 +268,10 @@ impl Engine<'_> {
                 (false, false) => {}
             }
         }
+        self.break_off(device);
         let step = self.machines[device].step;
         for &place in &lost {
+            self.interrupt(place);
             let live = self.lives.get_mut(place);
             if live.phase == Phase::Running {
                 let steps = (step - live.joined) as u32;
@@ -264,6 +302,20 @@ impl Engine<'_> {
         }
         // Memory may have come free anywhere.
         (0..self.machines.len()).filter(|&other| other != device).for_each(|other| self.wake(other));
+    }
+
+    /// Tells what a request was doing when it lost its device; a transfer that was broken off has moved nothing.
+    fn interrupt(&mut self, place: u32) {
+        let live = *self.lives.get(place);
+        let kind = match live.phase {
+            Phase::Waiting | Phase::Incoming | Phase::Joining => SpanKind::Queued,
+            Phase::Prefilling => SpanKind::Prefill,
+            Phase::Running => SpanKind::Decode,
+            Phase::Gone | Phase::Moving => return,
+        };
+        if live.since_ns < self.now_ns {
+            self.span(place, kind, live.device as usize, live.since_ns, 0);
+        }
     }
 
     /// Frees what a request whose source failed has reserved where it goes.

@@ -2,7 +2,7 @@
 
 use crate::admission::Slos;
 use crate::policy::State;
-use crate::{Explanation, Tier};
+use crate::{Autoscale, Explanation, Tier};
 
 /// How to simulate.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,13 @@ pub struct Options {
     pub decisions: bool,
     /// How often the sink sees the devices' state; never without.
     pub sample_period_ns: Option<i64>,
+    /// Time from a request's arrival within which its prompt must be begun, of each tier: it is refused when its turn comes
+    /// later. Without, it waits as long as it takes.
+    pub deadlines_ns: [Option<i64>; 3],
+    /// How pools grow and shrink; they do not without.
+    pub autoscale: Option<Autoscale>,
+    /// Whether every prompt is computed whole: nothing is kept for others.
+    pub no_prefix_cache: bool,
 }
 
 /// A device goes down or comes back.
@@ -30,6 +37,39 @@ pub struct Change {
     pub up: bool,
 }
 
+/// What a device is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// It is not in use and costs nothing.
+    Off,
+    /// It gets ready to serve.
+    Starting,
+    /// It serves.
+    Serving,
+    /// It finishes what it has and gets no new work.
+    Draining,
+    /// It has failed.
+    Failed,
+}
+
+impl Duty {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether a device must be paid for.
+    pub fn costs(self) -> bool {
+        !matches!(self, Self::Off | Self::Failed)
+    }
+}
+
 /// Receives what happens, in the order of its end. Nothing is kept by the simulator.
 pub trait Sink {
     /// A request ended.
@@ -38,8 +78,13 @@ pub trait Sink {
     fn span(&mut self, _span: &Span) {}
     /// Steps of a device.
     fn steps(&mut self, _run: &Run) {}
-    /// The state of every device at a moment, see [`Options::sample_period_ns`].
+    /// The state of every device at a moment, when all that happens at it has happened: at the multiples of
+    /// [`Options::sample_period_ns`] and at the end. Here `kv_tokens` is the memory that requests hold, blocks that they share
+    /// counted once, never above the capacity; what a router counts has waiting prompts in it too. While nobody is there, one
+    /// sample stands for the whole time.
     fn sample(&mut self, _at_ns: i64, _devices: &[State]) {}
+    /// What a device is there for from now on; until it is told, it serves.
+    fn duty(&mut self, _at_ns: i64, _device: usize, _duty: Duty) {}
     /// A decision.
     fn decision(&mut self, _at_ns: i64, _request: u32, _chosen: Option<usize>, _why: &Explanation) {}
 }
@@ -63,11 +108,11 @@ pub struct Outcome {
     pub cached_tokens: u32,
     /// Service tier.
     pub tier: Tier,
-    /// Device that computed the prompt.
+    /// Device that computed the prompt, or was to: where a request waited that was given up.
     pub prefill_device: Option<u8>,
     /// Device that generated the last token.
     pub decode_device: Option<u8>,
-    /// Time to the first token as predicted when it was placed.
+    /// Time to the first token as predicted when it was placed first.
     pub predicted_ttft_ns: i64,
     /// How often it moved while it decoded.
     pub migrations: u16,

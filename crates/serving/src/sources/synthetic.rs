@@ -26,6 +26,8 @@ pub struct Synthetic {
     pub shared_tokens: u32,
     /// Shares of premium and free requests; the others are standard.
     pub tiers: (f64, f64),
+    /// Tokens of a prefix block.
+    pub block_tokens: u32,
 }
 
 /// A distribution of lengths.
@@ -57,6 +59,7 @@ impl Default for Synthetic {
             tenants: 0,
             shared_tokens: 0,
             tiers: (0.0, 0.0),
+            block_tokens: BLOCK,
         }
     }
 }
@@ -64,7 +67,17 @@ impl Default for Synthetic {
 /// Share of the seconds that are bursts, as in the lab.
 const BURSTS: f64 = 0.2;
 const SECOND_NS: f64 = 1e9;
+/// Made-up requests span at most this, three years: each second is drawn.
+const MOST_SECONDS: f64 = 1e8;
+/// The default of vLLM.
 const BLOCK: u32 = 16;
+
+impl Synthetic {
+    /// Whether so many requests at this rate span more than three years: nobody waits for them to be drawn.
+    pub fn is_endless(&self) -> bool {
+        self.requests as f64 > self.per_s * MOST_SECONDS
+    }
+}
 
 impl Lengths {
     fn draw(self, random: &mut SmallRng) -> u32 {
@@ -84,9 +97,10 @@ impl Lengths {
 pub fn synthetic(name: &str, shape: &Synthetic) -> Workload {
     // Arrivals, lengths and tenants from streams of their own: a longer prompt moves no arrival.
     let [mut arrivals, mut lengths, mut senders] = [1, 2, 3].map(|stream| stream_of(shape.seed, stream));
-    let mut workload = Workload { name: name.to_owned(), block_tokens: BLOCK, ..Workload::default() };
+    let block = shape.block_tokens.max(1);
+    let mut workload = Workload { name: name.to_owned(), block_tokens: block, ..Workload::default() };
     let (mut at_ns, mut second, mut per_s) = (0.0, -1, shape.per_s);
-    let shared = shape.shared_tokens / BLOCK;
+    let shared = shape.shared_tokens / block;
     let mut next_block = u32::from(shape.tenants) * shared;
     let mut blocks = Vec::new();
     while workload.requests.len() < shape.requests {
@@ -112,7 +126,7 @@ pub fn synthetic(name: &str, shape: &Synthetic) -> Workload {
             request.tenant = senders.random_range(0..shape.tenants);
             request.prompt_tokens += shape.shared_tokens;
             let first = u32::from(request.tenant) * shared;
-            let fresh = (request.prompt_tokens / BLOCK).saturating_sub(shared);
+            let fresh = (request.prompt_tokens / block).saturating_sub(shared);
             blocks.extend(first..first + shared);
             blocks.extend(next_block..next_block + fresh);
             next_block += fresh;
@@ -121,6 +135,12 @@ pub fn synthetic(name: &str, shape: &Synthetic) -> Workload {
     }
     workload.distinct_blocks = next_block;
     workload
+}
+
+/// Gives every request a tier, by the shares of premium and free ones: for traces that know none.
+pub fn tiers(workload: &mut Workload, shares: (f64, f64), seed: u64) {
+    let mut random = stream_of(seed, 4);
+    workload.requests.iter_mut().for_each(|request| request.tier = tier(random.random(), shares));
 }
 
 fn tier(drawn: f64, (premium, free): (f64, f64)) -> Tier {
@@ -167,6 +187,12 @@ mod tests {
             assert_eq!(blocks.len() as u32, request.prompt_tokens / 16);
         }
         assert_eq!(workload.blocks.iter().copied().max(), Some(workload.distinct_blocks - 1));
+    }
+
+    #[test]
+    fn a_rate_at_which_requests_take_years_is_told() {
+        let of = |per_s: f64| Synthetic { requests: 1000, per_s, ..Synthetic::default() }.is_endless();
+        assert_eq!([24.0, 1e-5, 0.99e-5, 1e-9].map(of), [false, false, true, true]);
     }
 
     #[test]

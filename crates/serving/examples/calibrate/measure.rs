@@ -1,0 +1,160 @@
+//! What is measured: prompts alone, requests that decode together, and others to predict.
+
+use std::error::Error;
+
+use proftool_serving::engines::{Decoded, Fitted, Prefilled};
+use proftool_serving::sources::{Lengths, Synthetic, synthetic};
+use proftool_serving::{Request, Workload};
+
+use crate::ENGINES;
+use crate::bench::{Bench, Times, median};
+
+/// Prompt lengths whose times are fitted.
+const PROMPTS: [u32; 7] = [16, 32, 64, 96, 128, 192, 256];
+/// Batches whose times are fitted: requests a engine and their prompt length. Long prompts are alone: beside others they
+/// would be computed while those decode.
+const BATCHES: [(u32, u32); 6] = [(1, 16), (1, 256), (1, 512), (2, 16), (3, 16), (4, 16)];
+const BATCH_OUTPUT: u32 = 64;
+/// Groups of each.
+const REPEATS: usize = 9;
+/// Shares of the engines' capacity at which others are predicted, and the policies that place them.
+const LOADS: [f64; 3] = [0.3, 0.5, 0.7];
+const POLICIES: [&str; 2] = ["round_robin", "least_loaded"];
+const OTHERS: usize = 64;
+const SEEDS: u64 = 2;
+/// The run at load from which the factors come: none of its requests is predicted later.
+const REFINE: usize = 100;
+const REFINE_LOAD: f64 = 0.5;
+const REFINE_SEED: u64 = 7;
+const REFINE_STEPS: usize = 20;
+const OTHER_PROMPTS: (u32, u32) = (20, 250);
+const OTHER_OUTPUTS: (u32, u32) = (16, 64);
+
+/// A run on the engines and its prediction.
+pub(crate) struct Compared {
+    pub(crate) policy: &'static str,
+    pub(crate) load: f64,
+    pub(crate) seed: u64,
+    pub(crate) per_s: f64,
+    pub(crate) measured: Times,
+    pub(crate) simulated: Times,
+}
+
+/// Requests of one length, `together` at each engine, all at once.
+fn group(together: u32, (prompt, output): (u32, u32)) -> Workload {
+    let mut workload = Workload { name: "fit".to_owned(), block_tokens: 16, ..Workload::default() };
+    for _ in 0..together as usize * ENGINES {
+        workload.push(Request { prompt_tokens: prompt, output_tokens: output, ..Request::default() }, &[]);
+    }
+    workload
+}
+
+/// Runs such a group: both engines are as busy, since they share a machine.
+fn run(bench: &mut Bench, together: u32, lengths: (u32, u32)) -> Result<Times, Box<dyn Error>> {
+    let times = Times::of(&bench.run(&group(together, lengths), "round_robin")?);
+    if times.failed > 0 { Err("a request failed while the engines were measured".into()) } else { Ok(times) }
+}
+
+/// The first requests find cold caches and pages.
+pub(crate) fn warm_up(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
+    for _ in 0..REPEATS {
+        run(bench, 2, (256, 16))?;
+    }
+    Ok(())
+}
+
+/// The median times of prompts of each length, one at a time at each engine, and of batches of each size. Lengths and sizes
+/// take turns: what disturbs the machine for some seconds disturbs few of each.
+pub(crate) fn fitted(bench: &mut Bench) -> Result<(Vec<Prefilled>, Vec<Decoded>), Box<dyn Error>> {
+    let (mut ttft, mut tpot) = (vec![Vec::new(); PROMPTS.len()], vec![Vec::new(); BATCHES.len()]);
+    for _ in 0..REPEATS {
+        for (times, tokens) in ttft.iter_mut().zip(PROMPTS) {
+            times.extend(run(bench, 1, (tokens, 2))?.ttft);
+        }
+        for (times, (sequences, prompt)) in tpot.iter_mut().zip(BATCHES) {
+            times.extend(run(bench, sequences, (prompt, BATCH_OUTPUT))?.tpot);
+        }
+    }
+    let prefilled = PROMPTS.iter().zip(&ttft).map(|(&tokens, times)| Prefilled { tokens, ttft_ns: median(times) });
+    let decoded = BATCHES.iter().zip(&tpot).map(|(&(sequences, prompt), times)| {
+        let kv_tokens = f64::from(sequences) * (f64::from(prompt) + f64::from(BATCH_OUTPUT) / 2.0);
+        Decoded { sequences, kv_tokens, tpot_ns: median(times) }
+    });
+    Ok((prefilled.collect(), decoded.collect()))
+}
+
+/// How many times as long prompts and decoding take under load as when they were fitted. Engines share a machine: how much
+/// the others disturb depends on how busy they are, which differs from the all-or-nothing of the groups. From a run of its
+/// own at a middle load: both factors are changed until the simulated medians are the measured ones.
+pub(crate) fn under_load(bench: &mut Bench, fitted: &Fitted) -> Result<[f64; 2], Box<dyn Error>> {
+    let workload = other(REFINE_LOAD * capacity_per_s(fitted), REFINE_SEED, REFINE);
+    let measured = Times::of(&bench.run(&workload, "round_robin")?);
+    let mut factors = [1.0_f64; 2];
+    for _ in 0..REFINE_STEPS {
+        let now = scaled(fitted, factors);
+        bench.learn(&now);
+        let simulated = bench.simulated(&workload, "round_robin", &now)?;
+        let beyond = |times: &[f64]| (median(times) - fitted.overhead_ns).max(1.0);
+        // The root: waiting makes times grow faster than the factors.
+        factors[0] *= (beyond(&measured.ttft) / beyond(&simulated.ttft)).sqrt();
+        factors[1] *= (median(&measured.tpot) / median(&simulated.tpot).max(1.0)).sqrt();
+    }
+    Ok(factors)
+}
+
+/// The model with other times of prompts and of decoding.
+pub(crate) fn scaled(fitted: &Fitted, [prefill, decode]: [f64; 2]) -> Fitted {
+    let mut scaled = *fitted;
+    let cost = &mut scaled.steps.compute;
+    cost.prefill_token *= prefill;
+    cost.prefill_pair *= prefill;
+    cost.sequence *= decode;
+    cost.kv_token *= decode;
+    scaled.steps.base_ns *= decode;
+    scaled
+}
+
+/// Other requests, in an open loop at several loads: measured, and predicted.
+pub(crate) fn others(bench: &mut Bench, fitted: &Fitted) -> Result<Vec<Compared>, Box<dyn Error>> {
+    bench.learn(fitted);
+    let mut all = Vec::new();
+    for load in LOADS {
+        for seed in 0..SEEDS {
+            let per_s = load * capacity_per_s(fitted);
+            let workload = other(per_s, 100 + seed, OTHERS);
+            for policy in POLICIES {
+                let measured = Times::of(&bench.run(&workload, policy)?);
+                let simulated = bench.simulated(&workload, policy, fitted)?;
+                eprintln!(
+                    "{policy} at {load}: TTFT {:.1} ms measured, {:.1} simulated",
+                    median(&measured.ttft) / 1e6,
+                    median(&simulated.ttft) / 1e6
+                );
+                all.push(Compared { policy, load, seed, per_s, measured, simulated });
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn other(per_s: f64, seed: u64, requests: usize) -> Workload {
+    let shape = Synthetic {
+        requests,
+        per_s,
+        seed,
+        prompt_tokens: Lengths::Uniform(OTHER_PROMPTS.0, OTHER_PROMPTS.1),
+        output_tokens: Lengths::Uniform(OTHER_OUTPUTS.0, OTHER_OUTPUTS.1),
+        ..Synthetic::default()
+    };
+    synthetic("others", &shape)
+}
+
+/// Requests per second that keep the engines busy, by the model, if each decoded alone: a scale for loads.
+fn capacity_per_s(fitted: &Fitted) -> f64 {
+    let mean = |(least, most): (u32, u32)| f64::midpoint(f64::from(least), f64::from(most));
+    let (prompt, output) = (mean(OTHER_PROMPTS), mean(OTHER_OUTPUTS));
+    let (steps, cost) = (&fitted.steps, &fitted.steps.compute);
+    let prefill_ns = steps.base_ns + cost.prefill_token * prompt + cost.prefill_pair * prompt * prompt / 2.0;
+    let step_ns = steps.base_ns + cost.sequence + cost.kv_token * (prompt + output / 2.0);
+    ENGINES as f64 * 1e9 / (prefill_ns + output * step_ns)
+}

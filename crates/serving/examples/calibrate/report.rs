@@ -1,0 +1,130 @@
+//! The report.
+
+use std::fmt::Write;
+
+use proftool_serving::engines::{Decoded, Fitted, Prefilled};
+
+use crate::bench::median;
+use crate::measure::Compared;
+
+/// What medians may be off by.
+const ALLOWED: f64 = 0.15;
+
+/// The machine's load averages.
+pub(crate) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" and ")
+}
+
+/// How far off a prediction is.
+fn error(predicted: f64, measured: f64) -> f64 {
+    if measured > 0.0 { predicted / measured - 1.0 } else { f64::INFINITY }
+}
+
+/// All of it in Markdown. Times of engines are measured, those of the simulator say so.
+pub(crate) fn markdown(
+    command: &str,
+    (slots, context): (u32, u32),
+    (prefilled, decoded): (&[Prefilled], &[Decoded]),
+    (fitted, factors): (&Fitted, [f64; 2]),
+    compared: &[Compared],
+    load: &str,
+) -> String {
+    let mut text = String::new();
+    let cost = &fitted.steps.compute;
+    let name = command.split_whitespace().map(|word| word.rsplit('/').next().unwrap_or(word).trim_matches('\''));
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "Engines: two of `{}`, {slots} requests and {context} tokens each.",
+        name.collect::<Vec<_>>().join(" ")
+    );
+    let _ = writeln!(
+        text,
+        "Machine: load averages of 1 and 5 minutes {load} before it began, {} at its end.\n",
+        load_average()
+    );
+    let _ = writeln!(text, "## Fitted\n\n| part of a step | time |\n|---|--:|");
+    for (part, ns) in [
+        ("every step", fitted.steps.base_ns),
+        ("a prompt token", cost.prefill_token),
+        ("a pair of a prompt token and one before it", cost.prefill_pair),
+        ("a request that decodes", cost.sequence),
+        ("a token in the contexts of those", cost.kv_token),
+        ("a request beside its steps (HTTP, tokenisation, client)", fitted.overhead_ns),
+    ] {
+        let _ = writeln!(text, "| {part} | {:.3} us |", ns / 1e3);
+    }
+    let _ = writeln!(
+        text,
+        "\nFrom the medians of {} lengths of prompts alone and of {} batches that decoded together; median error of what was fitted {:.1} % of TTFT, {:.1} % of TPOT.\n",
+        prefilled.len(),
+        decoded.len(),
+        fitted.ttft_error * 100.0,
+        fitted.tpot_error * 100.0
+    );
+    let _ = writeln!(
+        text,
+        "Under load (a run of its own) prompts take {:.2} and decoding {:.2} times as long; both are multiplied in below.\n",
+        factors[0], factors[1]
+    );
+    measured(&mut text, prefilled, decoded);
+    predictions(&mut text, compared);
+    text
+}
+
+/// What was fitted.
+fn measured(text: &mut String, prefilled: &[Prefilled], decoded: &[Decoded]) {
+    let _ = writeln!(
+        text,
+        "| prompt alone | TTFT p50 | | decoding together | contexts | TPOT p50 |\n|--:|--:|---|--:|--:|--:|"
+    );
+    for at in 0..prefilled.len().max(decoded.len()) {
+        let prompt = prefilled
+            .get(at)
+            .map_or_else(|| " | ".to_owned(), |row| format!("{} tokens | {:.2} ms", row.tokens, row.ttft_ns / 1e6));
+        let batch = decoded.get(at).map_or_else(
+            || " | | ".to_owned(),
+            |row| format!("{} | {:.0} tokens | {:.2} ms", row.sequences, row.kv_tokens, row.tpot_ns / 1e6),
+        );
+        let _ = writeln!(text, "| {prompt} | | {batch} |");
+    }
+    let _ = writeln!(text);
+}
+
+fn predictions(text: &mut String, compared: &[Compared]) {
+    let _ = writeln!(text, "## Other requests, predicted\n");
+    let _ = writeln!(
+        text,
+        "| policy | load | requests/s | seed | TTFT p50 measured | simulated | off by | TPOT p50 measured | simulated | off by | failed |"
+    );
+    let _ = writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    let mut worst = [0.0_f64; 2];
+    for row in compared {
+        let medians =
+            [&row.measured.ttft, &row.simulated.ttft, &row.measured.tpot, &row.simulated.tpot].map(|all| median(all));
+        let off = [error(medians[1], medians[0]), error(medians[3], medians[2])];
+        worst = [worst[0].max(off[0].abs()), worst[1].max(off[1].abs())];
+        let [ttft, ttft_simulated, tpot, tpot_simulated] = medians.map(|ns| ns / 1e6);
+        let _ = writeln!(
+            text,
+            "| {} | {:.1} | {:.2} | {} | {ttft:.1} ms | {ttft_simulated:.1} ms | {:+.1} % | {tpot:.2} ms | {tpot_simulated:.2} ms | {:+.1} % | {} |",
+            row.policy,
+            row.load,
+            row.per_s,
+            row.seed,
+            off[0] * 100.0,
+            off[1] * 100.0,
+            row.measured.failed
+        );
+    }
+    let holds = |off: f64| if off <= ALLOWED { "holds" } else { "does not hold" };
+    let _ = writeln!(
+        text,
+        "\nWithin 15 %: TTFT {} (largest {:.1} %), TPOT {} (largest {:.1} %).",
+        holds(worst[0]),
+        worst[0] * 100.0,
+        holds(worst[1]),
+        worst[1] * 100.0
+    );
+}
