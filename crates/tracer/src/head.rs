@@ -54,6 +54,9 @@ pub struct Device {
     pub uuid: Option<String>,
     /// Domain, bus and device of a GPU.
     pub pci_bus_id: Option<String>,
+    /// NUMA node that it is on, where that was looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numa_node: Option<i64>,
 }
 
 /// One queue of a device.

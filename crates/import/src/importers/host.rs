@@ -61,6 +61,7 @@ struct Device {
     clock_hz: Option<i64>,
     uuid: Option<String>,
     pci_bus_id: Option<String>,
+    numa_node: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -357,6 +358,7 @@ impl<'a> Importing<'a> {
                 clock_hz: row.clock_hz,
                 uuid: row.uuid.as_deref(),
                 pci_bus_id: row.pci_bus_id.as_deref(),
+                numa_node: row.numa_node,
                 ..rows::Device::default()
             })?;
         }

@@ -25,6 +25,7 @@ pub mod requests_jsonl;
 pub mod rocpd_sqlite;
 pub mod rocprofiler_compute;
 pub mod rocprofv3_json;
+pub mod router_log;
 pub mod vllm_bench;
 
 /// One raw file format.
@@ -61,6 +62,7 @@ pub const IMPORTERS: &[Importer] = &[
     rocpd_sqlite::IMPORTER,
     rocprofiler_compute::IMPORTER,
     rocprofv3_json::IMPORTER,
+    router_log::IMPORTER,
     vllm_bench::IMPORTER,
 ];
 

@@ -143,7 +143,8 @@ impl<'i, 's> Log<'i, 's> {
     }
 }
 
-fn check(row: &Request<'_>, tokens: &[i64]) -> Result<(), Bad> {
+/// What must hold of a request by itself: no negative count or length, times in their order.
+pub(crate) fn check(row: &Request<'_>, tokens: &[i64]) -> Result<(), Bad> {
     let counts = [row.prompt_tokens, row.output_tokens, row.cached_tokens];
     if let Some(count) = counts.into_iter().flatten().find(|count| *count < 0) {
         return Err(Bad::new("negative_value", format!("a token count is {count}")));

@@ -49,6 +49,11 @@ the program's own output, with a comma
 \"1\",\"4242\",\"app\",\"127.0.0.1\",\"gemm(float *, int)\",\"1\",\"7\",\"(128, 1, 1)\",\"(8, 1, 1)\",\"0\",\"9.0\",\"\",\"n/a\",\"3\",\"1e-3\",\"32\",\"NVIDIA H100\"
 ";
 
+const ROUTER: &str = r#"{"format":"proftool-router-log","version":{"major":1,"minor":0},"time":"simulated","start_unix_ns":5,"workload":"w","policy":"p","seed":1,"block_tokens":16,"cluster":"c","kv_bytes_per_token":8,"modelled":["links"],"slos":[{"tier":"free","ttft_ns":9,"tpot_ns":1}],"devices":[{"device":0,"name":"a","role":"prefill","kind":"simulated","numa_node":0,"kv_capacity_tokens":1000,"step_tokens":64,"most_sequences":8,"cost_per_hour":4.0,"watts":700.0},{"device":1,"name":"b","role":"decode","kind":"simulated","numa_node":1,"kv_capacity_tokens":1000,"step_tokens":64,"most_sequences":8}],"links":[{"src":0,"dst":1,"bytes_per_s":5e10,"latency_ns":10,"contended":true}]}
+{"decision":"prefill","request":0,"t_ns":0,"policy":"p","chosen":"a","terms":{"score":1.0,"queue":2.5},"runner_up":{"device":"b","score":3.0}}
+{"issue":"scrape","source":"engines","severity":"data_loss","count":2,"detail":"a \"b\""}
+"#;
+
 /// A log of enough requests that one bad one is left out and does not fail the import.
 fn long(head: &str, line: impl Fn(usize) -> String) -> Input {
     Input::File((head.to_owned() + &(0..120).map(line).collect::<String>()).into_bytes())
@@ -66,6 +71,31 @@ fn long_jsonl() -> Input {
     long("", |n| {
         format!("{{\"arrival_ms\": {n}.5, \"token_times_ms\": [{n}.5, {n}.75, {}], \"prompt_tokens\": {n}}}\n", n + 1)
     })
+}
+
+/// The same with what a hundred requests leave.
+fn long_router(end: bool) -> Input {
+    let kinds = ["queued", "prefill", "kv_transfer", "decode", "token", "preempt", "migrate"];
+    let (statuses, end) = (["ok", "rejected", "failed", "aborted"], if end { "{\"end\":363}\n" } else { "" });
+    let Input::File(mut bytes) = long(ROUTER, |n| {
+        let (kind, status, at) = (kinds[n % 7], statuses[n % 4], n * 100);
+        let other = match n % 2 {
+            0 => format!("{{\"steps\":[7,8,{n}],\"device\":1,\"start_ns\":{at},\"decode_batch\":2,\"kv_tokens\":{n}}}"),
+            _ => format!(
+                "{{\"sample\":\"up\",\"unit\":\"ratio\",\"device\":1,\"start_ns\":{at},\"end_ns\":{at},\"value\":0.{n}}}"
+            ),
+        };
+        let ends = (at + 70, at + 90);
+        format!(
+            "{{\"event\":\"{kind}\",\"request\":{n},\"device\":0,\"start_ns\":{at},\"end_ns\":{},\"bytes\":{n}}}\n{other}\n\
+             {{\"request\":{n},\"arrival_ns\":{at},\"first_token_ns\":{},\"end_ns\":{},\"prefill_device\":0,\"status\":\"{status}\"}}\n",
+            ends.0, ends.0, ends.1
+        )
+    }) else {
+        unreachable!("a log is a file")
+    };
+    bytes.extend_from_slice(end.as_bytes());
+    Input::File(bytes)
 }
 
 fn long_vllm() -> Input {
@@ -86,6 +116,7 @@ pub(crate) fn of(importer: &str) -> Vec<Input> {
     match importer {
         "requests_csv" => seeds.push(long_csv()),
         "requests_jsonl" => seeds.push(long_jsonl()),
+        "router_log" => seeds.extend([long_router(true), long_router(false)]),
         "vllm_bench" => seeds.push(long_vllm()),
         _ => {}
     }
@@ -99,6 +130,7 @@ fn short(importer: &str) -> Vec<Input> {
         "nvml" => &[include_str!("nvml.jsonl")],
         "requests_csv" => &[CSV, DATES],
         "requests_jsonl" => &[JSONL],
+        "router_log" => &[ROUTER],
         "vllm_bench" => &[VLLM, SGLANG],
         "nsys_arrow" => return arrow(),
         "cupti" => return vec![Input::File(CUPTI.to_owned())],
