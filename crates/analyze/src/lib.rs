@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod model;
 mod path;
 pub mod phases;
+mod requests;
 mod roofline;
 mod samples;
 pub mod statistics;
@@ -64,6 +65,8 @@ pub struct Options {
     pub free: Option<String>,
     /// The pass whose timeline is read; that of the first activity without.
     pub pass: Option<String>,
+    /// What is agreed on with every request, in place of what a request log states.
+    pub slo: metrics::Slo,
 }
 
 /// Reads an artifact's tables and computes those metrics.
@@ -79,7 +82,8 @@ pub fn analyze(artifact: &Artifact, selection: &[&'static Metric], options: &Opt
         .with_manifest(&artifact.manifest)
         .with_rules(options.rules.clone())
         .with_free(options.free.clone())
-        .with_pass(options.pass.clone());
+        .with_pass(options.pass.clone())
+        .with_slo(options.slo);
     selection.iter().map(|metric| Ok((*metric, input.frame(metric)?))).collect()
 }
 

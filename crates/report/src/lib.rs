@@ -22,6 +22,7 @@ use proftool_trace::manifest::Time;
 pub use error::Error;
 pub use options::{Against, RooflineOptions};
 use run::{Report, Run};
+pub use views::serving_rate::GoodputPoint;
 
 /// Runs that one chart can tell apart.
 pub const MOST_RUNS: usize = views::MOST_SERIES;
@@ -97,6 +98,22 @@ pub fn roofline_chart(runs: &[&Artifact], options: &RooflineOptions) -> Result<S
         Some(level) if view.is_empty() => Err(no_level(&runs, level)),
         _ => Ok(view.render()),
     }
+}
+
+/// Goodput and SLO attainment of several runs over their rates of arrivals as SVG text, a line a target: the runs of a
+/// sweep. `share` is the attainment that is wanted, drawn as a line. Reads the metric `serving`; `None` where no target has
+/// two runs with a rate and a goodput.
+///
+/// # Errors
+/// [`Error::Artifact`] when a file cannot be read.
+pub fn goodput_chart(runs: &[&Artifact], share: Option<f64>) -> Result<Option<String>, Error> {
+    let runs = runs.iter().map(|run| Run::read_serving(run)).collect::<Result<Vec<_>, _>>()?;
+    Ok(goodput_lines(&views::serving_rate::points(&runs), share))
+}
+
+/// The same of points that are known already, lines in the order of their first points.
+pub fn goodput_lines(points: &[GoodputPoint], share: Option<f64>) -> Option<String> {
+    views::serving_rate::chart(points, share).map(|chart| chart.render())
 }
 
 /// Rows there are, but none with bytes of the wanted level.

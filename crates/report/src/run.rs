@@ -82,6 +82,15 @@ impl Run {
         Ok(Self { artifact: artifact.clone(), tables, metrics: metrics(artifact, shown)? })
     }
 
+    /// Reads what users felt and nothing else.
+    ///
+    /// # Errors
+    /// As [`Run::read`].
+    pub(crate) fn read_serving(artifact: &Artifact) -> Result<Self, Error> {
+        let metrics = metrics(artifact, |name| name == "serving")?;
+        Ok(Self { artifact: artifact.clone(), tables: Tables::default(), metrics })
+    }
+
     /// The rows of a metric; none where it was not computed.
     pub(crate) fn metric(&self, name: &str) -> &[Row] {
         self.metrics.get(name).map_or(&[], Vec::as_slice)

@@ -5,7 +5,7 @@ mod sample;
 use std::fs;
 use std::path::Path;
 
-use proftool_report::{Against, Error, Options, RooflineOptions, render, roofline_chart, roofline_svg};
+use proftool_report::{Against, Error, Options, RooflineOptions, goodput_chart, render, roofline_chart, roofline_svg};
 use proftool_trace::Artifact;
 use proftool_trace::manifest::Time;
 
@@ -142,6 +142,37 @@ fn timeline_metrics_of_two_ranks_render_as_the_golden_files() {
     for file in ["timeline.md"].into_iter().chain(pictures) {
         assert_golden(folder.path(), file);
     }
+}
+
+#[test]
+fn requests_that_were_served_without_a_timeline_render_as_the_golden_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = sample::serving(folder.path());
+    let rendered = render(std::slice::from_ref(&run), folder.path(), &Options { html: true, rules: None }).unwrap();
+    let report = text(folder.path(), "report.md");
+    assert!(report.contains("## What users felt (simulated)") && !report.contains("## Timeline"), "{report}");
+    let pictures = ["ttft_split.svg", "serving_time.svg", "serving_distribution.svg", "device_load.svg"];
+    assert_eq!(rendered.pictures.len(), pictures.len());
+    for picture in pictures {
+        let svg = text(folder.path(), picture);
+        // A picture that is shown alone says what its numbers are.
+        assert!(svg.contains("(simulated)") && !svg.contains("NaN") && !svg.contains("inf\""), "{picture}");
+    }
+    fs::rename(folder.path().join("report.md"), folder.path().join("requests.md")).unwrap();
+    for file in ["requests.md"].into_iter().chain(pictures) {
+        assert_golden(folder.path(), file);
+    }
+}
+
+#[test]
+fn a_sweep_is_a_line_of_goodput_over_the_rate_of_arrivals() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs: Vec<_> = (1..=4).map(|load| sample::swept(&folder.path().join(load.to_string()), load)).collect();
+    let svg = goodput_chart(&runs.iter().collect::<Vec<_>>(), Some(0.9)).unwrap().unwrap();
+    assert!(svg.contains("(simulated)") && svg.contains(">wanted share<") && !svg.contains("NaN"), "{svg}");
+    fs::write(folder.path().join("goodput_rate.svg"), svg).unwrap();
+    assert_golden(folder.path(), "goodput_rate.svg");
+    assert_eq!(goodput_chart(&[&runs[0]], None).unwrap(), None);
 }
 
 #[test]

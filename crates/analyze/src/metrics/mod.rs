@@ -18,14 +18,17 @@ use crate::classes::Rules;
 use crate::findings::Shorts;
 use crate::model::{DeviceKey, Model, timeline_passes};
 use crate::path::{self, Plan};
+use crate::requests::{self, Log};
 use crate::roofline::Engine;
 use crate::roofline::family::{Family, families};
 use crate::windows::{self, Scope, Window, WindowSet};
 
+pub use crate::requests::Slo;
 pub use crate::roofline::Against;
 
 pub mod bubble;
 pub mod bubble_iteration;
+pub mod calibration;
 pub mod calls;
 pub mod classes;
 pub mod collective_sizes;
@@ -33,6 +36,7 @@ pub mod collectives;
 pub mod copies;
 pub mod critical_operations;
 pub mod critical_path;
+pub mod device_load;
 pub mod findings;
 pub mod gaps;
 pub mod graph_launches;
@@ -41,6 +45,8 @@ pub mod kernel_durations;
 pub mod kernels;
 pub mod kv_transfer;
 pub mod launch;
+pub mod load_balance;
+pub mod migrations;
 pub mod overlap;
 pub mod phases;
 pub mod power;
@@ -58,6 +64,11 @@ pub mod roofline_sampled;
 pub mod roofline_unplaced;
 pub mod roofs;
 pub mod samples;
+pub mod serving;
+pub mod serving_distribution;
+pub mod serving_time;
+pub mod settling;
+pub mod slowest_requests;
 pub mod steps;
 pub mod throttling;
 pub mod triage;
@@ -84,10 +95,13 @@ pub struct Input<'a> {
     pub free: Option<String>,
     /// The pass whose timeline is read; that of the first activity without.
     pub pass: Option<String>,
+    /// What is agreed on with every request, in place of what the log states.
+    pub slo: Slo,
     model: OnceCell<Model>,
     engine: OnceCell<Engine>,
     families: OnceCell<Vec<Family>>,
     plans: OnceCell<Vec<Plan>>,
+    logs: OnceCell<Vec<Log>>,
     /// Kept for the findings.
     pub(crate) shorts: OnceCell<Rc<Shorts>>,
     /// Results that have been computed, by the metric's name.
@@ -109,10 +123,12 @@ impl<'a> Input<'a> {
             rules,
             free,
             pass,
+            slo: Slo::default(),
             model,
             engine,
             families,
             plans,
+            logs: OnceCell::new(),
             shorts: OnceCell::new(),
             frames: RefCell::default(),
         }
@@ -146,6 +162,21 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn with_rules(self, rules: Option<Arc<Rules>>) -> Self {
         Self { rules, ..self }
+    }
+
+    /// The input that holds every request against these limits.
+    #[must_use]
+    pub fn with_slo(self, slo: Slo) -> Self {
+        Self { slo, ..self }
+    }
+
+    /// The requests of each pass that has some, read once.
+    pub(crate) fn logs(&self) -> Result<&[Log], Error> {
+        if let Some(logs) = self.logs.get() {
+            return Ok(logs);
+        }
+        let logs = requests::read(self)?;
+        Ok(self.logs.get_or_init(|| logs))
     }
 
     /// Every launch with its counts and bounds, placed once.
@@ -261,6 +292,7 @@ pub struct Metric {
 pub const METRICS: &[Metric] = &[
     bubble::METRIC,
     bubble_iteration::METRIC,
+    calibration::METRIC,
     calls::METRIC,
     classes::METRIC,
     collective_sizes::METRIC,
@@ -268,6 +300,7 @@ pub const METRICS: &[Metric] = &[
     copies::METRIC,
     critical_operations::METRIC,
     critical_path::METRIC,
+    device_load::METRIC,
     findings::METRIC,
     gaps::METRIC,
     graph_launches::METRIC,
@@ -276,6 +309,8 @@ pub const METRICS: &[Metric] = &[
     kernels::METRIC,
     kv_transfer::METRIC,
     launch::METRIC,
+    load_balance::METRIC,
+    migrations::METRIC,
     overlap::METRIC,
     phases::METRIC,
     power::METRIC,
@@ -293,6 +328,11 @@ pub const METRICS: &[Metric] = &[
     roofline_unplaced::METRIC,
     roofs::METRIC,
     samples::METRIC,
+    serving::METRIC,
+    serving_distribution::METRIC,
+    serving_time::METRIC,
+    settling::METRIC,
+    slowest_requests::METRIC,
     steps::METRIC,
     throttling::METRIC,
     triage::METRIC,

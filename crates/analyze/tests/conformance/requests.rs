@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::check::Check;
 use crate::number::{Format, Numbers};
 use crate::page::Section;
+use crate::results::Results;
 use crate::trace::{Trace, whole};
 
 /// Logs of arrivals, and the number of their requests.
@@ -34,6 +35,12 @@ pub(crate) fn section(shared: &Path) -> Section {
          a request), the export holds the server's count (50).",
     );
     section.checks("genai-perf", &genai_perf(&folder.join("genai_perf_llama3_8b")));
+    section.heading("The metric `serving` of that run beside the same summary");
+    section.paragraph(
+        "Means, standard deviations, least and largest values, and the rate; the percentiles of the metric are of the \
+         nearest rank, so that each lies between two of the sorted values between which genai-perf interpolates.",
+    );
+    section.checks("genai-perf", &serving_metric(&folder.join("genai_perf_llama3_8b")));
     section
 }
 
@@ -67,6 +74,37 @@ fn genai_perf(folder: &Path) -> Vec<Check> {
     }
     let seconds = end.iter().flatten().max().unwrap() - arrival.iter().flatten().min().unwrap();
     let rate = arrival.len() as f64 / (seconds as f64 / 1e9);
+    let theirs = summary["request_throughput"]["avg"].as_f64().unwrap();
+    checks.push(Check::float("requests a second", rate, theirs, Format::Fixed(9), 1e-12));
+    checks
+}
+
+/// What the metrics say of the run, beside the summary: nothing of it is recomputed here.
+fn serving_metric(folder: &Path) -> Vec<Check> {
+    let trace = Trace::import(&folder.join("c1_200_50.json.gz"));
+    let bytes = std::fs::read(folder.join("c1_profile_export_genai_perf.json")).unwrap();
+    let summary: Value = serde_json::from_slice(&bytes).unwrap();
+    let serving = Results::compute(&trace.tables, "serving");
+    let distribution = Results::compute(&trace.tables, "serving_distribution");
+    let at = |quantity: &str, percent: f64| {
+        let is = |row| {
+            distribution.text(row, "quantity") == Some(quantity) && distribution.float(row, "percent") == Some(percent)
+        };
+        distribution.int(distribution.only(is), "value_ns").unwrap() as f64
+    };
+    let mut checks = Vec::new();
+    for (metric, name) in [("time_to_first_token", "ttft"), ("request_latency", "e2e")] {
+        let theirs = |what: &str| summary[metric][what].as_f64().unwrap() * 1e6;
+        let mean = serving.float(0, &format!("{name}_mean_ns")).unwrap();
+        let mut found = vec![("avg", mean), ("min", at(name, 0.0)), ("max", at(name, 100.0))];
+        if name == "ttft" {
+            found.push(("std", serving.float(0, "ttft_stddev_ns").unwrap()));
+        }
+        for (what, ours) in found {
+            checks.push(Check::float(format!("{name}, {what}, ns"), ours, theirs(what), Format::Fixed(2), 1e-3));
+        }
+    }
+    let rate = serving.float(0, "requests_per_s").unwrap();
     let theirs = summary["request_throughput"]["avg"].as_f64().unwrap();
     checks.push(Check::float("requests a second", rate, theirs, Format::Fixed(9), 1e-12));
     checks

@@ -1,17 +1,20 @@
 //! Charts: plain data in, one SVG picture out. Nothing here reads files or computes a metric.
 
+mod axis;
 pub(crate) mod bandwidth;
 pub(crate) mod bars;
 pub(crate) mod columns;
 mod crowds;
 pub(crate) mod depth;
 mod grid;
+pub(crate) mod heat_map;
 pub(crate) mod histogram;
 mod keys;
 mod labels;
 pub(crate) mod lane;
 pub(crate) mod legend;
 pub(crate) mod limiter;
+pub(crate) mod lines;
 mod plane;
 pub(crate) mod points;
 mod roof_labels;

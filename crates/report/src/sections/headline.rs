@@ -1,11 +1,14 @@
 //! Which run is faster, by how much, and whether that is significant.
 
+use proftool_trace::frame::{ints, texts};
+use proftool_trace::tables::{ACTIVITIES, REQUESTS};
 use serde::Serialize;
 
 use super::Built;
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row, Run};
+use crate::views::serving;
 
 #[derive(Serialize)]
 struct Values {
@@ -46,6 +49,11 @@ const CONTENDED: f64 = 1.05;
 
 pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let unverified = report.unverified();
+    if let Some(served) = served(report) {
+        let claim = unverified.map_or_else(|| served.clone(), |unverified| format!("{unverified} {served}"));
+        let values = Values { claim, comparison: None, order: None, runs: Vec::new(), contended: None };
+        return Built::new("headline", &values, Vec::new()).map(Some);
+    }
     // What compares wrong outputs is no comparison.
     let row = report.of_pair("comparison").first().filter(|_| unverified.is_none());
     let values = Values {
@@ -59,6 +67,67 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         contended: contended(report),
     };
     Built::new("headline", &values, Vec::new()).map(Some)
+}
+
+/// What users felt, of runs that served requests instead of iterating.
+fn served(report: &Report) -> Option<String> {
+    let row = |run: &Run| serving::rows(run, "serving").first().map(|row| (*row).clone());
+    let rows: Vec<Row> = report.runs.iter().map(row).collect::<Option<_>>()?;
+    let iterates = |run: &Run| !run.artifact.manifest.results.iteration_ns.is_empty();
+    if rows.iter().all(|row| row.int("ttft_p50_ns").is_none())
+        || report.runs.iter().any(|run| iterates(run) || run.tables.get(&ACTIVITIES).height() > 0)
+    {
+        return None;
+    }
+    let each = |show: &dyn Fn(&Row) -> String| rows.iter().map(show).collect::<Vec<_>>().join(" to ");
+    let time = |column: &'static str| each(&move |row| format::or_absent(row.int(column), format::duration));
+    let rate = |column: &'static str| each(&move |row| format::or_absent(row.float(column), format::significant));
+    let mut parts = vec![
+        format!("TTFT median {}, 99th percentile {}", time("ttft_p50_ns"), time("ttft_p99_ns")),
+        format!("TPOT median {}", time("tpot_p50_ns")),
+        format!("{} output tokens/s", rate("output_tokens_per_s")),
+    ];
+    if rows.iter().all(|row| row.float("goodput_requests_per_s").is_some()) {
+        parts.push(format!("goodput {} requests/s", rate("goodput_requests_per_s")));
+    }
+    let lost = |row: &Row| ["rejected", "failed", "aborted"].iter().filter_map(|status| row.int(status)).sum::<i64>();
+    if rows.iter().any(|row| lost(row) > 0) {
+        parts.push(format!("requests not served {}", each(&|row| format::count(lost(row)))));
+    }
+    let name = report.subject().map_or_else(String::new, |run| format::code(&run.artifact.manifest.target.name));
+    let time = if serving::is_simulated(report) { ", simulated" } else { "" };
+    let requests = each(&|row| format::or_absent(row.int("requests"), format::count));
+    let about = if report.is_pair() { "baseline to optimized".to_owned() } else { format!("{requests} requests") };
+    let ends = match same_requests(report) {
+        _ if !report.is_pair() => "A single run carries no comparison.",
+        Some(true) => "One run a side on the same requests: what was observed, no claim about others.",
+        Some(false) => "**The two runs served different requests**: nothing here says which of them is better.",
+        None => "One run a side: what was observed, no claim about others.",
+    };
+    Some(format!("{name}{time}, {about}: {}. {ends}", parts.join("; ")))
+}
+
+/// Name of a request and length of its prompt.
+type Asked = (Option<String>, Option<i64>);
+
+/// Whether both runs of a pair were asked the same; none where a run has no table of its requests.
+fn same_requests(report: &Report) -> Option<bool> {
+    let asked = |run: &Run| -> Option<Vec<Asked>> {
+        let frame = run.tables.get(&REQUESTS);
+        let (names, prompts) = (texts(frame, "request").ok()?, ints(frame, "prompt_tokens").ok()?);
+        let asked: Vec<Asked> = names.into_iter().zip(prompts).collect();
+        (!asked.is_empty()).then_some(asked)
+    };
+    let [a, b] = report.runs.as_slice() else { return None };
+    Some(is_same(asked(a)?, asked(b)?))
+}
+
+/// Requests of the same names with prompts of the same lengths, as far as both sides know them.
+fn is_same(mut a: Vec<Asked>, mut b: Vec<Asked>) -> bool {
+    a.sort_unstable();
+    b.sort_unstable();
+    let agree = |(a, b): (&Asked, &Asked)| a.0 == b.0 && a.1.zip(b.1).is_none_or(|(a, b)| a == b);
+    a.len() == b.len() && a.iter().zip(&b).all(agree)
 }
 
 /// One sentence that a reader can quote.
@@ -198,6 +267,16 @@ fn median(values: &[i64]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_are_compared_on_the_same_requests_or_said_not_to_be() {
+        let asked = |name: &str, prompt| (Some(name.to_owned()), prompt);
+        let one = || vec![asked("a", Some(5)), asked("b", Some(7))];
+        assert!(is_same(one(), vec![asked("b", None), asked("a", Some(5))]));
+        assert!(!is_same(one(), vec![asked("a", Some(5)), asked("b", Some(8))]));
+        assert!(!is_same(one(), vec![asked("a", Some(5)), asked("c", Some(7))]));
+        assert!(!is_same(one(), one().into_iter().take(1).collect()));
+    }
 
     #[test]
     fn the_median_of_an_even_count_is_between_the_middle_two() {

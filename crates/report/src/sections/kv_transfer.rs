@@ -1,5 +1,6 @@
 //! What handing over the KV blocks cost.
 
+use proftool_trace::tables::ACTIVITIES;
 use serde::Serialize;
 
 use super::Built;
@@ -40,6 +41,10 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     for run in &report.runs {
         let (all, each): (Vec<&Row>, Vec<&Row>) =
             run.metric("kv_transfer").iter().partition(|row| row.text("request").is_none());
+        // Where no activity was recorded, the transfers that the requests tell of are all that there are.
+        let empty = |row: &&Row| row.int("total_ns") == Some(0) && row.int("bytes") == Some(0);
+        let untold = !each.is_empty() && run.tables.get(&ACTIVITIES).height() == 0;
+        let all: Vec<&Row> = all.into_iter().filter(|row| !(untold && empty(row))).collect();
         more += each.len().saturating_sub(MOST_REQUESTS);
         rows.extend(all.into_iter().chain(each.into_iter().take(MOST_REQUESTS)).map(|row| line(run, row)));
     }

@@ -2,6 +2,7 @@
 //!
 //! A section turns the runs into formatted values and pictures; its template only lays them out.
 
+use proftool_trace::tables::ACTIVITIES;
 use serde::Serialize;
 use tera::{Context, Tera};
 
@@ -40,6 +41,7 @@ mod roofline_sampled;
 mod roofline_unplaced;
 mod roofs;
 mod samples;
+mod serving;
 mod steps;
 mod timeline;
 mod triage;
@@ -82,6 +84,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "headline", template: include_str!("../../../../templates/headline.md"), build: headline::build },
     Section { name: "findings", template: include_str!("../../../../templates/findings.md"), build: findings::build },
     Section { name: "overview", template: include_str!("../../../../templates/overview.md"), build: overview::build },
+    Section { name: "serving", template: include_str!("../../../../templates/serving.md"), build: serving::build },
     Section { name: "roofline", template: include_str!("../../../../templates/roofline.md"), build: roofline::build },
     Section { name: "triage", template: include_str!("../../../../templates/triage.md"), build: triage::build },
     Section {
@@ -153,6 +156,16 @@ pub(crate) const SECTIONS: &[Section] = &[
         build: reproduce::build,
     },
 ];
+
+/// The sections of runs that served requests and of whose devices no timeline is known: the others would say only that.
+const SERVING_ONLY: &[&str] =
+    &["issues", "headline", "overview", "serving", "kv_transfer", "samples", "power", "modelled", "reproduce"];
+
+/// Whether all that is known of every run is the requests that it served.
+fn is_serving_only(report: &Report) -> bool {
+    let only = |run: &Run| !run.metric("serving").is_empty() && run.tables.get(&ACTIVITIES).height() == 0;
+    report.runs.iter().all(only)
+}
 
 fn template_error(section: &'static str, error: &tera::Error) -> Error {
     Error::Template { section, reason: error.to_string() }
@@ -254,7 +267,8 @@ fn own(report: &Report, run: &Run) -> String {
 pub(crate) fn render(report: &Report) -> Result<(String, Vec<Picture>), Error> {
     let mut tera = Tera::new();
     let (mut markdown, mut pictures) = (String::new(), Vec::new());
-    for section in SECTIONS {
+    let serving_only = is_serving_only(report);
+    for section in SECTIONS.iter().filter(|section| !serving_only || SERVING_ONLY.contains(&section.name)) {
         let Some(built) = (section.build)(report)? else { continue };
         let failed = |error: tera::Error| template_error(section.name, &error);
         tera.add_raw_template(section.name, section.template).map_err(failed)?;
@@ -285,5 +299,6 @@ mod tests {
         assert_eq!(listed.len(), SECTIONS.len());
         assert_eq!(listed, stems("src/sections", "rs"));
         assert_eq!(listed, stems("../../templates", "md"));
+        assert!(SERVING_ONLY.iter().all(|name| listed.contains(*name)));
     }
 }

@@ -136,6 +136,9 @@ fn blocks(manifest: &Manifest) -> String {
         return IMPORTED.to_owned();
     }
     let (blocks, iterations) = (manifest.blocks, manifest.iterations);
+    if (blocks, iterations) == (0, 0) {
+        return "n/a (it does not iterate)".to_owned();
+    }
     format!("{blocks} of {iterations} iterations, after {} warm-up iterations", manifest.warmup)
 }
 

@@ -1,6 +1,7 @@
 //! A small pair of artifacts with plausible numbers: a two-stage pipeline on two cores against one core.
 
 mod gpu;
+mod serving;
 mod timeline;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use proftool_trace::table::Table;
 use proftool_trace::tables::{ACTIVITIES, CEILINGS, DEVICES, ISSUES, QUEUES, RANGES, WORK};
 
 pub(crate) use gpu::{crowd, gpu, gpus};
+pub(crate) use serving::{serving, swept};
 pub(crate) use timeline::{timeline, without_findings};
 
 const MS: i64 = 1_000_000;

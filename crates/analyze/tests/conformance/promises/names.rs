@@ -6,15 +6,23 @@ const PLACES: &[(&str, &str)] = &[
     ("collectives", "start_ns"),
     ("critical_operations", "start_ns"),
     ("critical_operations", "end_ns"),
+    ("device_load", "start_ns"),
+    ("device_load", "end_ns"),
     ("gaps", "start_ns"),
     ("gaps", "end_ns"),
     ("gaps", "call_start_ns"),
     ("gaps", "call_end_ns"),
+    // What moves cost more than they brought.
+    ("migrations", "gain_ns"),
     ("queue_depth", "start_ns"),
     ("queue_depth", "end_ns"),
     ("ranges", "first_ns"),
     ("ranks", "offset_ns"),
     ("ranks", "refined_ns"),
+    ("serving_time", "start_ns"),
+    ("serving_time", "end_ns"),
+    ("settling", "from_ns"),
+    ("slowest_requests", "arrival_ns"),
     ("steps", "start_ns"),
 ];
 
@@ -26,6 +34,13 @@ const NO_SHARES: &[(&str, &str)] = &[
     ("bubble", "ideal_overhead_ratio"),
     // Below 0 where a clock ran faster than its specification.
     ("throttling", "spec_drop_ratio"),
+    // The most over the mean, or over what follows; deviation over mean; too much or too little over all.
+    ("load_balance", "imbalance_ratio"),
+    ("load_balance", "requests_imbalance_ratio"),
+    ("load_balance", "tokens_imbalance_ratio"),
+    ("load_balance", "busy_cv_ratio"),
+    ("settling", "overshoot_ratio"),
+    ("calibration", "bias_ratio"),
     // Against a roof, which a stated or measured one can be below.
     ("kv_transfer", "link_ratio"),
     ("copies", "roof_ratio"),
