@@ -2,6 +2,7 @@
 
 mod error;
 mod finish;
+mod once;
 pub mod part;
 mod sampling;
 
@@ -65,6 +66,8 @@ pub struct Request<'a> {
     pub command_line: Vec<String>,
     /// The machine.
     pub environment: Environment,
+    /// Whether TTFT and TPOT over time are wanted.
+    pub trend: bool,
     /// Set when the user asks to stop.
     pub stop: &'a AtomicBool,
 }
@@ -89,6 +92,10 @@ pub struct Captured {
     pub manifest: Manifest,
     /// What there is to say about its passes, by their names.
     pub notes: Vec<(String, Note)>,
+    /// Its result in lines for people, beside its times.
+    pub lines: Vec<String>,
+    /// TTFT and TPOT over time, where they were asked for and it is about serving.
+    pub trend: Vec<String>,
 }
 
 struct Run {
@@ -100,12 +107,16 @@ struct Run {
     start_unix_ns: i64,
 }
 
-/// Captures the targets of `request`; a pair is measured alternately, block by block, in the order A B B A.
+/// Captures the targets of `request`; a pair is measured alternately, block by block, in the order A B B A. Targets that run
+/// once do so one after the other.
 ///
 /// # Errors
 /// [`Error::Usage`] and [`Error::Artifact`] before anything runs; [`Error::Target`] and [`Error::Interrupted`] later,
 /// with a `.partial` directory that keeps the raw files. A failed verification is no error here: the manifest says so.
 pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Captured>, Error> {
+    if request.targets.iter().any(|target| target.once().is_some()) {
+        return once::capture(request, progress);
+    }
     let mut runs = prepare(request)?;
     let order = order(runs.len(), request.blocks);
     let total = runs.len() * 2 + order.len();
@@ -131,7 +142,7 @@ pub fn capture(request: &Request<'_>, progress: &mut dyn FnMut(Progress)) -> Res
     }
     progress(Progress { what: "write", done: total, total });
     let names: Vec<String> = runs.iter().map(|run| run.draft.name()).collect();
-    let pairs: Vec<_> = (0..runs.len()).map(|index| pair(&runs, &names, index, &order)).collect();
+    let pairs: Vec<_> = (0..runs.len()).map(|index| pair(runs[index].target, &names, index, &order)).collect();
     runs.into_iter()
         .zip(checks)
         .zip(pairs)
@@ -151,10 +162,7 @@ impl Request<'_> {
     /// [`Error::Usage`] for the first parameter that is unknown or has a bad value.
     pub fn resolve(&self) -> Result<Vec<BTreeMap<String, String>>, Error> {
         let settings = self.settings();
-        self.targets
-            .iter()
-            .map(|target| target.resolve(&settings).map_err(|error| Error::Usage(Box::new(error))))
-            .collect()
+        self.targets.iter().map(|target| target.resolve(&settings).map_err(Error::refused)).collect()
     }
 
     fn settings(&self) -> Settings {
@@ -202,7 +210,7 @@ fn prepare_one(
     let name = format!("{stamp}-{}-{}", target.name, request.environment.hardware_key);
     let draft = Draft::create(&request.artifacts, &name)?;
     let start_unix_ns = unix_ns();
-    match (target.prepare)(settings) {
+    match target.prepare(settings) {
         Ok(session) => Ok(Run { target, session, parameters, draft, blocks: Vec::new(), start_unix_ns }),
         Err(reason) => {
             draft.discard();

@@ -102,6 +102,7 @@ impl From<proftool_capture::Error> for Failure {
             proftool_capture::Error::Usage(_) => Kind::Usage,
             proftool_capture::Error::Prepare { .. } | proftool_capture::Error::Target { .. } => Kind::Target,
             proftool_capture::Error::Artifact(_)
+            | proftool_capture::Error::Input(_)
             | proftool_capture::Error::Trace { .. }
             | proftool_capture::Error::Part { .. } => Kind::Io,
             proftool_capture::Error::Interrupted { .. } => Kind::Interrupted,

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         backend: Backend::Cpu,
         record,
     };
-    let prepare = |record| (target.prepare)(&settings(record));
+    let prepare = |record| target.prepare(&settings(record));
     let mut sides: [Box<dyn Session>; 2] = [prepare(false)?, prepare(true)?];
     for side in &mut sides {
         side.warm_up(2)?;

@@ -1,6 +1,7 @@
 //! What can go wrong with a workload.
 
 use std::io;
+use std::path::PathBuf;
 
 /// Why a target cannot run, or failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,37 @@ pub enum Error {
         limit_bytes: u64,
         /// The names that decide about it.
         parameters: &'static str,
+    },
+    /// The target has no measured blocks.
+    #[error("{target} runs once and has no measured blocks (hint: `proftool capture --target {target}` runs it)")]
+    NoBlocks {
+        /// Name of the target.
+        target: &'static str,
+    },
+    /// What the target reads cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Input {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why, with a hint.
+        reason: String,
+    },
+    /// A request trace cannot be read.
+    #[error(transparent)]
+    Requests(#[from] proftool_serving::sources::Error),
+    /// Engines cannot be driven.
+    #[error(transparent)]
+    Engines(#[from] proftool_serving::engines::Error),
+    /// What is to be simulated cannot be.
+    #[error(transparent)]
+    Setup(#[from] proftool_serving::SetupError),
+    /// The raw file of a run cannot be written.
+    #[error("cannot write {}: {reason} (hint: free some space or name a folder on another disk)", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
     },
     /// A queue's thread could not be started.
     #[error("cannot start the thread of a queue: {0} (hint: raise the limit of processes, `ulimit -u`)")]

@@ -3,11 +3,14 @@
 //! A [`Target`] is a named, seeded, parametrised workload. [`Target::prepare`] makes a [`Session`], which warms up, runs
 //! measured blocks of iterations, verifies its outputs against a plain reference in f64, and writes what the recorder saw.
 //!
+//! Targets that serve requests ([`Run::Once`]) run once and write a router log.
+//!
 //! Deviations are `max |a - b| / max |reference|` over a tensor, see [`Check`].
 
 mod backend;
 pub mod ceilings;
 pub mod cuda;
+mod engines;
 mod error;
 mod kernels;
 mod memory;
@@ -17,6 +20,7 @@ mod outputs;
 mod parameters;
 mod pipeline;
 mod reference;
+mod routing;
 mod synthetic;
 mod target;
 pub mod targets;
@@ -25,5 +29,6 @@ pub use backend::Backend;
 pub use error::Error;
 pub use outputs::{Check, Outputs, compare};
 pub use parameters::Parameter;
-pub use target::{Block, Role, Session, Settings, Target};
+pub use routing::changes;
+pub use target::{Block, Once, Place, Role, Run, Served, Session, Settings, Target};
 pub use targets::{TARGETS, find};

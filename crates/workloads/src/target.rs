@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use proftool_serving::Summary;
 
 use crate::outputs::{Check, Outputs};
 use crate::{Backend, Error, Parameter};
@@ -17,8 +20,8 @@ pub struct Target {
     pub pair: Option<(&'static str, Role)>,
     /// Its parameters.
     pub parameters: &'static [Parameter],
-    /// Makes a session.
-    pub prepare: fn(&Settings) -> Result<Box<dyn Session>, Error>,
+    /// How it is run.
+    pub run: Run,
     /// Every parameter with its effective value.
     pub(crate) resolve: fn(&Settings) -> Result<BTreeMap<String, String>, Error>,
 }
@@ -31,6 +34,75 @@ impl Target {
     pub fn resolve(&self, settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
         (self.resolve)(settings)
     }
+
+    /// Makes the session of a target that runs in measured blocks.
+    ///
+    /// # Errors
+    /// As the target says, and for one that runs once.
+    pub fn prepare(&self, settings: &Settings) -> Result<Box<dyn Session>, Error> {
+        match self.run {
+            Run::Blocks(prepare) => prepare(settings),
+            Run::Once(_) => Err(Error::NoBlocks { target: self.name }),
+        }
+    }
+
+    /// How it runs, where it runs once.
+    pub fn once(&self) -> Option<&Once> {
+        match &self.run {
+            Run::Blocks(_) => None,
+            Run::Once(once) => Some(once),
+        }
+    }
+}
+
+/// How a target is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// In measured blocks of iterations, of a session that this makes.
+    Blocks(fn(&Settings) -> Result<Box<dyn Session>, Error>),
+    /// Once, over its requests or its devices.
+    Once(Once),
+}
+
+/// A target that runs once and writes its raw file itself: the router log of the requests that it served, or what it found.
+#[derive(Clone, Copy, Debug)]
+pub struct Once {
+    /// Name of its pass, and of the folder of its raw file.
+    pub pass: &'static str,
+    /// What observes the pass.
+    pub observer: &'static str,
+    /// Parameters whose values may hold commas; of the others such a value is a list: a run for each.
+    pub whole: &'static [&'static str],
+    /// Slug of the devices for these (resolved) parameters; none where they are this machine's.
+    pub hardware_key: fn(&BTreeMap<String, String>) -> Option<String>,
+    /// Runs it: the raw file goes into the folder of `place`.
+    pub serve: fn(&Settings, &Place<'_>) -> Result<Served, Error>,
+}
+
+/// Where such a target runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Folder of its raw file; it is there and empty.
+    pub folder: &'a Path,
+    /// Set when the user asks to stop: a target that takes long looks at it, ends and returns what it has.
+    pub stop: &'a AtomicBool,
+}
+
+/// What such a target gave.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    /// Whether the times were computed rather than measured.
+    pub simulated: bool,
+    /// What was modelled rather than measured, one sentence each.
+    pub modelled: Vec<String>,
+    /// Checks of what was written.
+    pub checks: Vec<Check>,
+    /// What users felt; none where nobody was served.
+    pub summary: Option<Summary>,
+    /// The result in lines for people.
+    pub lines: Vec<String>,
+    /// TTFT and TPOT over time, in lines for people who ask for them.
+    pub trend: Vec<String>,
 }
 
 /// What a target is in its pair.
@@ -99,6 +171,16 @@ pub trait Session {
 
     /// Whether the recorded times were computed rather than measured.
     fn simulated(&self) -> bool;
+
+    /// The result of these blocks in lines for people, where there is more to say than their times.
+    fn lines(&self, _blocks: &[Block]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What people may ask for beside it: TTFT and TPOT over time, where the target is about serving.
+    fn trend(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Ends the session and writes `host.trace`.
     ///

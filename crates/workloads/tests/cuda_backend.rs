@@ -48,7 +48,7 @@ fn run(target: &str, parameters: &[(&str, &str)]) -> Result<Ran, Error> {
 /// Runs a target as it is.
 fn run_whole(target: &str, parameters: &[(&str, &str)]) -> Result<Ran, Error> {
     let settings = settings(parameters);
-    ran((find(target).expect("a target").prepare)(&settings)?, &settings)
+    ran(find(target).expect("a target").prepare(&settings)?, &settings)
 }
 
 fn ran(mut session: Box<dyn Session>, settings: &Settings) -> Result<Ran, Error> {

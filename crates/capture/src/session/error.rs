@@ -11,6 +11,9 @@ pub enum Error {
     /// A parameter is unknown or has a bad value.
     #[error(transparent)]
     Usage(Box<workloads::Error>),
+    /// What a target reads cannot be read; nothing is left behind.
+    #[error(transparent)]
+    Input(Box<workloads::Error>),
     /// A target could not be prepared; nothing is left behind.
     #[error("{target} cannot start: {reason}")]
     Prepare {
@@ -52,6 +55,16 @@ pub enum Error {
         /// The folders that keep what was recorded; none where nothing was.
         partial: Vec<PathBuf>,
     },
+}
+
+impl Error {
+    /// Why a target's parameters are refused.
+    pub(super) fn refused(error: workloads::Error) -> Self {
+        match error {
+            workloads::Error::Input { .. } | workloads::Error::Requests(_) => Self::Input(Box::new(error)),
+            other => Self::Usage(Box::new(other)),
+        }
+    }
 }
 
 fn join(folders: &[PathBuf]) -> String {

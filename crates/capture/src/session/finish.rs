@@ -1,7 +1,7 @@
 //! What a run was and gave, as its manifest states it.
 
 use proftool_trace::manifest::{self, Manifest, Pass, Results};
-use proftool_workloads::{self as workloads, Block, Role};
+use proftool_workloads::{self as workloads, Block, Role, Target};
 
 use super::sampling::Sampled;
 use super::{Captured, Error, Request, Run};
@@ -19,8 +19,8 @@ pub(super) fn manifest_check(check: workloads::Check) -> manifest::Check {
 }
 
 /// The other half of a pair, and the order in which both were measured.
-pub(super) fn pair(runs: &[Run], names: &[String], index: usize, order: &[usize]) -> Option<manifest::Pair> {
-    let (name, role) = runs[index].target.pair?;
+pub(super) fn pair(target: &Target, names: &[String], index: usize, order: &[usize]) -> Option<manifest::Pair> {
+    let (name, role) = target.pair?;
     let other = names.get(1 - index).filter(|_| names.len() == 2)?;
     Some(manifest::Pair {
         name: name.to_owned(),
@@ -48,6 +48,8 @@ pub(super) fn finish(
     let modelled = run.session.modelled();
     let simulated = run.session.simulated();
     let iterations = run.session.iterations();
+    let lines = run.session.lines(&run.blocks);
+    let trend = if request.trend { run.session.trend() } else { Vec::new() };
     let mut passes = Vec::new();
     if request.profile.traced {
         let file = run.draft.raw_dir(host::PASS)?.join(host::FILE);
@@ -89,7 +91,7 @@ pub(super) fn finish(
         command: None,
     };
     let notes = sampled.notes.iter().map(|note| (host::PASS.to_owned(), note.clone())).collect();
-    Ok(Captured { draft: run.draft, manifest, notes })
+    Ok(Captured { draft: run.draft, manifest, notes, lines, trend })
 }
 
 /// The results of measured blocks.

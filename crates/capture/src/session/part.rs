@@ -45,7 +45,7 @@ pub fn run(request: &Request<'_>, folder: &Path, progress: &mut dyn FnMut(Progre
         return Err(Error::Part { reason: "it runs one target at a time".to_owned() });
     };
     let failed = |reason| Error::Prepare { target: target.name, reason: Box::new(reason) };
-    let mut session = (target.prepare)(&request.settings()).map_err(failed)?;
+    let mut session = target.prepare(&request.settings()).map_err(failed)?;
     let trace = folder.join(host::FILE);
     let total = request.blocks + 1;
     progress(Progress { what: "warm up", done: 0, total });

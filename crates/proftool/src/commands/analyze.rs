@@ -1,7 +1,7 @@
 //! `proftool analyze`: any or all metrics of an artifact.
 
 use polars::prelude::DataFrame;
-use proftool_analyze::metrics::{METRICS, Metric};
+use proftool_analyze::metrics::{METRICS, Metric, Slo};
 use proftool_analyze::windows::Window;
 use proftool_analyze::{Computed, Options};
 use proftool_trace::Artifact;
@@ -26,6 +26,7 @@ use crate::rules::RulesFile;
   proftool analyze --artifacts artifacts --metric critical_path --free 'linear_*'
   proftool analyze --artifacts artifacts --metric gaps --rows 5
   proftool analyze --artifacts artifacts --metric kernels --pass host
+  proftool analyze --artifacts artifacts --metric serving --slo-ttft-ms 300 --slo-tpot-ms 40
   proftool list metrics")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// Ask critical_path how much earlier the work would end if these kernels took no time; `*` stands for any text
     #[arg(long, value_name = "GLOB")]
     free: Option<String>,
+    /// Time to the first token that every request was to meet, in ms, in place of what its log states
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    slo_ttft_ms: Option<i64>,
+    /// Time per output token after it, in ms, likewise
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    slo_tpot_ms: Option<i64>,
     /// Rows of a metric that the readable formats show, shared between runs and devices; JSON and CSV hold all
     #[arg(long, value_name = "N|all", default_value = "20")]
     rows: Rows,
@@ -53,6 +60,13 @@ pub(crate) struct Args {
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// A number of milliseconds above 0, in nanoseconds.
+fn milliseconds(text: &str) -> Result<i64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let known = number > 0.0 && number <= 1e9;
+    if known { Ok((number * 1e6).round() as i64) } else { Err("not a number above 0 and up to 10^9".to_owned()) }
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -73,7 +87,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let window = Window::parse(args.window.as_deref());
     let rules = args.rules.read()?;
     let runs = args.source.find()?;
-    let options = Options { window, rules, free: args.free.clone(), pass: args.pass.clone(), ..Options::default() };
+    let slo = Slo { ttft_ns: args.slo_ttft_ms, tpot_ns: args.slo_tpot_ms };
+    let (free, pass) = (args.free.clone(), args.pass.clone());
+    let options = Options { window, rules, free, pass, slo, ..Options::default() };
     let mut results = compute(&runs, &metrics, &options)?;
     // What to look at first is printed first.
     results.sort_by_key(|(metric, _)| metric.name != "findings");
@@ -127,7 +143,7 @@ fn order(metric: &str) -> Order {
     };
     let part = match metric {
         "idle" | "gaps" => Some("queue"),
-        "queue_depth" => Some("bin"),
+        "queue_depth" | "device_load" => Some("bin"),
         "kv_transfer" => Some("request"),
         "launch" => Some("name"),
         "graph_launches" => Some("graph"),

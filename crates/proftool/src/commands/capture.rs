@@ -3,6 +3,7 @@
 mod again;
 mod command;
 mod duration;
+mod given;
 mod import;
 mod raw;
 mod target;
@@ -18,12 +19,13 @@ pub(crate) use again::{can_be as can_be_imported_again, import_again};
 pub(crate) use import::devices;
 
 use crate::failure::{Failure, Kind, Outcome};
-use crate::tty;
+use crate::{names, tty};
 
 /// Run a target or any command, and record it.
 ///
 /// The name of a pair without its prefix (`pipeline_parallelism`) captures its baseline and its optimized target
-/// alternately, block by block; then each runs again under each profiler of the preset. A command after `--` is run once
+/// alternately, block by block; then each runs again under each profiler of the preset. Router targets run once, over their
+/// requests, and tell what users felt (docs/routing.md). A command after `--` is run once
 /// for each pass of the preset; what it prints goes to stderr and into the artifact, and what it writes into the folder
 /// $PROFTOOL_RAW_DIR is imported with the pass. Under torchrun, mpirun and srun each rank captures for itself, into one
 /// folder a job, which `proftool import` joins.
@@ -33,6 +35,9 @@ use crate::tty;
   proftool capture --target optimized_pipeline_parallelism --set stages=2 --set microbatches=8
   proftool capture --target pipeline_parallelism --set decode_steps=0 --iterations 8
   proftool capture --target optimized_pipeline_parallelism --profile timeline --nsys-trace nvtx,osrt
+  proftool capture --target router --trace                                  the router lab, simulated
+  proftool capture --target optimized_router --set scenario=mig_slices --set arrival_rate=8,16,24
+  proftool capture --target dynamic_routing                                 ns a decision, scalar and SIMD
   proftool capture -- python serve.py --model m
   proftool capture --profile timeline --timeout 5m -- python train.py
   proftool capture --profile timeline --capture-range 'step@*' -- python train.py
@@ -55,35 +60,35 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The target, or a pair of targets
-    #[arg(long, value_name = "NAME", required_unless_present = "command", conflicts_with = "command")]
+    #[arg(long, value_name = "NAME", required_unless_present = "command", conflicts_with = "command", value_parser = names::TargetName, hide_possible_values = true)]
     pub target: Option<String>,
-    /// What executes it: `cpu` the host's cores, `cuda` NVIDIA's GPUs, `auto` GPUs where they can be used
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = ["auto", "cpu", "cuda"], conflicts_with = "command")]
-    pub backend: String,
+    /// What executes it: `cpu` the host's cores, `cuda` NVIDIA's GPUs, `auto` GPUs where they can be used (default: auto)
+    #[arg(long, value_name = "NAME", value_parser = ["auto", "cpu", "cuda"], conflicts_with = "command")]
+    pub backend: Option<String>,
     /// Preset of profilers: `minimal` is the built-in tracer, with CUPTI and NVML where present, `none` records results
     /// only, `timeline` adds Nsight Systems, `roofline` Nsight Compute and then Systems, `deep` all of them
     #[arg(long, value_name = "NAME", default_value = "minimal", value_parser = ["none", "minimal", "timeline", "roofline", "deep"])]
     pub profile: String,
-    /// Iterations a measured block
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
-    pub iterations: u32,
-    /// Iterations before the first measured block
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
-    pub warmup: u32,
-    /// Measured blocks a target; a claim about a pair needs at least 8
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "command")]
-    pub blocks: u32,
-    /// Seed of the workload's weights and inputs
-    #[arg(long, value_name = "N", default_value_t = 17, conflicts_with = "command")]
-    pub seed: u64,
-    /// A parameter of the target (repeatable)
+    /// Iterations a measured block (default: 4)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
+    pub iterations: Option<u32>,
+    /// Iterations before the first measured block (default: 2)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with = "command")]
+    pub warmup: Option<u32>,
+    /// Measured blocks a target; a claim about a pair needs at least 8 (default: 8)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), conflicts_with = "command")]
+    pub blocks: Option<u32>,
+    /// Seed of the workload's weights, inputs and requests (default: 17)
+    #[arg(long, value_name = "N", conflicts_with = "command")]
+    pub seed: Option<u64>,
+    /// A parameter of the target (repeatable); of a router, values between commas are a run each: --set arrival_rate=8,16
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "command")]
     pub set: Vec<String>,
     /// The same in the spelling of the course material: NAME="--key value"
     #[arg(long, value_name = "NAME=ARGS", hide = true, conflicts_with = "command")]
     pub target_extra_arg: Vec<String>,
-    /// Accepted for the course material: a capture always traces
-    #[arg(long, hide = true)]
+    /// Of router targets: print TTFT and TPOT over time
+    #[arg(long, conflicts_with = "command")]
     pub trace: bool,
     /// Fail when the recorder lost data
     #[arg(long)]
@@ -117,6 +122,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return target::run_as_pass(target, &args.options);
     }
     let finished = capture(&prepare(&args.options, &args.artifacts)?)?;
+    // Standard output has one path a line, for scripts.
+    for line in &finished.lines {
+        tty::say(line);
+    }
     for artifact in &finished.artifacts {
         tty::print(&format!("{}\n", artifact.path.display()))?;
     }
@@ -125,8 +134,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Captured artifacts and how the capture ended.
 pub(crate) struct Finished {
-    /// The artifacts: one, or baseline and optimized.
+    /// The artifacts: one, or baseline and optimized; those of a sweep one run after the other.
     pub artifacts: Vec<Artifact>,
+    /// Artifacts of a run: two of a pair.
+    pub together: usize,
+    /// The results in lines for people, where there is more to say than times of iterations.
+    pub lines: Vec<String>,
     data_loss: bool,
     /// How the command failed, where it did.
     failed: Option<command::Failed>,

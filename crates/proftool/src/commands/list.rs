@@ -98,7 +98,13 @@ fn frame(heading: [&str; 3], rows: &[Row]) -> Result<DataFrame, Failure> {
 fn targets(format: Format) -> Vec<Row> {
     let row = |target: &&proftool_workloads::Target| {
         let text = |parameter: &Parameter| format!("{}={}: {}", parameter.name, parameter.default, parameter.doc);
-        spread(target.name, target.doc, &target.parameters.iter().map(text).collect::<Vec<_>>(), format)
+        let pair = target.pair.map_or_else(String::new, |(pair, _)| format!(" Of the pair {pair}."));
+        spread(
+            target.name,
+            &format!("{}{pair}", target.doc),
+            &target.parameters.iter().map(text).collect::<Vec<_>>(),
+            format,
+        )
     };
     proftool_workloads::TARGETS.iter().flat_map(row).collect()
 }

@@ -16,6 +16,8 @@ use crate::{artifacts, interrupt, tty};
   proftool run --target pipeline_parallelism --html
   proftool run --target pipeline_parallelism --set decode_steps=0 --set microbatches=8
   proftool run --target optimized_pipeline_parallelism --set stages=2 --set schedule=interleaved
+  proftool run --target router --trace                        the router lab, simulated
+  proftool run --target labs/dynamic_router --set burst_factor=8
   proftool run --profile timeline -- python serve.py --model m     any command, under Nsight Systems")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,18 +35,26 @@ pub(crate) fn run(args: &Args) -> Outcome {
     artifacts::check_writable(&args.output.reports)?;
     let finished = capture::capture(&prepared)?;
     interrupt::check(format!("the runs are whole (hint: `proftool report --artifacts {}`)", args.artifacts.display()))?;
-    let rendered = report::render(&finished.artifacts, &args.output, rules.as_ref())?;
-    tty::print(&headline(&finished.artifacts)?)?;
-    tty::print(&format!("report: {}\n", rendered.markdown.display()))?;
-    if let Some(page) = &rendered.html {
-        tty::print(&format!("page:   {}\n", page.display()))?;
+    for line in &finished.lines {
+        tty::print(&format!("{line}\n"))?;
+    }
+    for runs in finished.artifacts.chunks(finished.together.max(1)) {
+        let rendered = report::render(runs, &args.output, rules.as_ref())?;
+        tty::print(&headline(runs)?)?;
+        tty::print(&format!("report: {}\n", rendered.markdown.display()))?;
+        if let Some(page) = &rendered.html {
+            tty::print(&format!("page:   {}\n", page.display()))?;
+        }
     }
     finished.outcome(args.options.strict)
 }
 
-/// The comparison's verdict in one line; empty for a single run.
+/// The comparison's verdict in one line; empty for a single run, and for runs without measured blocks.
 fn headline(runs: &[Artifact]) -> Result<String, Failure> {
     let [baseline, optimized] = runs else { return Ok(String::new()) };
+    if optimized.manifest.blocks == 0 {
+        return Ok(String::new());
+    }
     let rows = frame::json_rows(&frame::read_any(&optimized.metrics_dir().join("comparison.parquet"))?);
     let Some(row) = rows.first() else { return Ok(String::new()) };
     let number = |key: &str| row.get(key).and_then(Value::as_f64);

@@ -237,6 +237,7 @@ fn head(setup: &Setup) -> Head {
         clock_hz: None,
         uuid: None,
         pci_bus_id: None,
+        numa_node: None,
     };
     let queue = |device: usize, (number, role): (usize, Role)| proftool_tracer::Queue {
         device: device as i64,

@@ -208,6 +208,7 @@ fn head(schedule: &Schedule, rank: i64) -> Head {
         clock_hz: None,
         uuid: None,
         pci_bus_id: None,
+        numa_node: None,
     };
     let queues = (0..schedule.devices).flat_map(|device| {
         let queue = move |(queue, role): (usize, &&str)| Queue {

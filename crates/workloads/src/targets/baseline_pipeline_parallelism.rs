@@ -2,7 +2,7 @@
 //! optimized target.
 
 use crate::pipeline::{self, Config, PARAMETERS, Style, effective};
-use crate::{Role, Session, Settings, Target};
+use crate::{Role, Run, Session, Settings, Target};
 
 const NAME: &str = "baseline_pipeline_parallelism";
 
@@ -12,7 +12,7 @@ pub static TARGET: Target = Target {
     doc: "The whole batch on one device, layer after layer, the host synchronising after each operation.",
     pair: Some(("pipeline_parallelism", Role::Baseline)),
     parameters: PARAMETERS,
-    prepare,
+    run: Run::Blocks(prepare),
     resolve: |settings| effective(NAME, Style::Baseline, settings),
 };
 

@@ -1,14 +1,41 @@
 //! The targets: one file each, and the list of them.
 
+pub mod baseline_dynamic_router;
+pub mod baseline_dynamic_router_vllm;
+pub mod baseline_dynamic_routing;
 pub mod baseline_pipeline_parallelism;
+pub mod baseline_router;
+pub mod baseline_routing_static;
+pub mod early_rejection;
+pub mod optimized_dynamic_router;
+pub mod optimized_dynamic_router_vllm;
+pub mod optimized_dynamic_routing;
 pub mod optimized_pipeline_parallelism;
+pub mod optimized_router;
+pub mod optimized_routing_static;
 pub mod synthetic;
+pub mod topology_probe;
 
 use crate::Target;
 
 /// Every target.
-pub static TARGETS: &[&Target] =
-    &[&baseline_pipeline_parallelism::TARGET, &optimized_pipeline_parallelism::TARGET, &synthetic::TARGET];
+pub static TARGETS: &[&Target] = &[
+    &baseline_pipeline_parallelism::TARGET,
+    &optimized_pipeline_parallelism::TARGET,
+    &baseline_router::TARGET,
+    &optimized_router::TARGET,
+    &baseline_dynamic_router::TARGET,
+    &optimized_dynamic_router::TARGET,
+    &baseline_dynamic_router_vllm::TARGET,
+    &optimized_dynamic_router_vllm::TARGET,
+    &early_rejection::TARGET,
+    &baseline_dynamic_routing::TARGET,
+    &optimized_dynamic_routing::TARGET,
+    &baseline_routing_static::TARGET,
+    &optimized_routing_static::TARGET,
+    &topology_probe::TARGET,
+    &synthetic::TARGET,
+];
 
 /// The target of that name.
 pub fn find(name: &str) -> Option<&'static Target> {

@@ -1,7 +1,7 @@
 //! The pipeline over several devices: stages balanced by cost, everything enqueued ahead in a planned order.
 
 use crate::pipeline::{self, Config, PARAMETERS, Style, effective};
-use crate::{Role, Session, Settings, Target};
+use crate::{Role, Run, Session, Settings, Target};
 
 const NAME: &str = "optimized_pipeline_parallelism";
 
@@ -12,7 +12,7 @@ pub static TARGET: Target = Target {
           order of operations is planned once, from durations measured in the warm-up.",
     pair: Some(("pipeline_parallelism", Role::Optimized)),
     parameters: PARAMETERS,
-    prepare,
+    run: Run::Blocks(prepare),
     resolve: |settings| effective(NAME, Style::Optimized, settings),
 };
 

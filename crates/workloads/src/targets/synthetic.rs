@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::parameters::Given;
 use crate::synthetic::{Synthetic, case_names, find_case, random};
-use crate::{Error, Parameter, Session, Settings, Target};
+use crate::{Error, Parameter, Run, Session, Settings, Target};
 
 const NAME: &str = "synthetic";
 
@@ -29,7 +29,7 @@ pub static TARGET: Target = Target {
     doc: "A schedule with known idle time, overlap and bubble, for tests of the analysis; a block holds it once.",
     pair: None,
     parameters: PARAMETERS,
-    prepare,
+    run: Run::Blocks(prepare),
     resolve,
 };
 

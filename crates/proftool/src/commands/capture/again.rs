@@ -43,11 +43,11 @@ pub(crate) fn import_again(known: &Artifact, parent: &Path, stamp: &str) -> Resu
 }
 
 fn import_into(draft: Draft, manifest: Manifest, before: &Known) -> Result<(Artifact, bool), Failure> {
-    // A target has the pass of its recorder or was not recorded; a command has neither parameters nor iterations.
-    let of_target = manifest.iterations > 0;
+    // A target has the pass of its recorder or was not recorded; a command has no iterations, and was launched.
+    let of_target = manifest.iterations > 0 || manifest.command.is_none();
     if of_target {
         return import::import(
-            Captured { draft, manifest, notes: Vec::new() },
+            Captured { draft, manifest, notes: Vec::new(), lines: Vec::new(), trend: Vec::new() },
             Vec::new(),
             &mut Roofs::new(),
             Some(before),

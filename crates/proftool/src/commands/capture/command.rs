@@ -88,7 +88,7 @@ pub(super) fn capture(prepared: &Prepared) -> Result<Finished, Failure> {
     })?;
     let path = artifact.path.display().to_string();
     let failed = failed.map(|how| Failed { how, forward: prepared.forward, artifact: path });
-    Ok(Finished { artifacts: vec![artifact], data_loss, failed })
+    Ok(Finished { artifacts: vec![artifact], together: 1, lines: Vec::new(), data_loss, failed })
 }
 
 fn finish(captured: Captured) -> Result<(proftool_trace::Artifact, bool), Failure> {

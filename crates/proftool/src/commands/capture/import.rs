@@ -69,7 +69,7 @@ pub(super) fn import(
     roofs: &mut Roofs,
     known: Option<&Known>,
 ) -> Result<(Artifact, bool), Failure> {
-    let Captured { draft, mut manifest, mut notes } = captured;
+    let Captured { draft, mut manifest, mut notes, .. } = captured;
     notes.extend(observed);
     let mut all = Tables::default();
     let (mut own, others): (Vec<Pass>, Vec<Pass>) =
@@ -90,13 +90,18 @@ pub(super) fn import(
         own.extend(passes);
         notes.extend(problems);
     }
+    if manifest.devices.is_empty() {
+        // Those of a router log.
+        manifest.devices = devices(all.get(&tables::DEVICES))?;
+    }
     manifest.passes = own;
     let cores: Vec<i64> =
         manifest.devices.iter().filter(|device| device.kind == "cpu").map(|device| device.device).collect();
     if let Some(known) = known {
         known.add(&mut all)?;
     } else {
-        if !cores.is_empty() {
+        // Nothing ran on the cores of a target that runs once.
+        if !cores.is_empty() && manifest.iterations > 0 {
             all.set(&tables::CEILINGS, roofs.of(&cores)?)?;
         }
         ceilings::gpu::add(&mut all)?;

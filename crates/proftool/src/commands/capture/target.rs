@@ -11,8 +11,9 @@ use proftool_capture::profilers::Options as Tools;
 use proftool_capture::session::part;
 use proftool_capture::{Captured, Request, profiles};
 use proftool_trace::manifest::Device;
-use proftool_workloads::{Backend, Role, TARGETS, Target};
+use proftool_workloads::{Backend, Error as Refused, Target};
 
+use super::given::{self, Given};
 use super::{Finished, Options, command, import};
 use crate::failure::{Failure, Kind, Outcome};
 use crate::progress::Bar;
@@ -20,7 +21,10 @@ use crate::{artifacts, ceilings, hardware_key, interrupt, machine, names, tty};
 
 /// Targets that are ready to be captured.
 pub(crate) struct Prepared {
-    request: Request<'static>,
+    /// The runs: one, or those of a sweep.
+    requests: Vec<Request<'static>>,
+    /// What tells them apart; empty for one.
+    labels: Vec<String>,
     tools: Tools,
     limits: Limits,
 }
@@ -73,35 +77,96 @@ fn gpu_key(parameters: &[BTreeMap<String, String>]) -> Option<String> {
 /// # Errors
 /// When one of them is not known or not possible here.
 pub(super) fn prepare(target: &str, options: &Options, parent: &Path) -> Result<Prepared, Failure> {
-    let targets = targets(target)?;
-    let backend = backend(&options.backend, &targets)?;
+    let targets = given::targets(target)?;
+    if let Some(target) = targets.iter().find(|target| target.once().is_some()) {
+        runs_once(target.name, options)?;
+    }
+    let backend = backend(options.backend.as_deref().unwrap_or("auto"), &targets)?;
     let gpu = backend == Backend::Cuda;
     let profile = profiles::find(&options.profile)
         .ok_or_else(|| Failure::usage(format!("no profile is called {}", options.profile)))?;
-    let mut request = Request {
-        targets,
-        seed: options.seed,
-        parameters: parameters(options)?,
-        iterations: options.iterations as usize,
-        warmup: options.warmup as usize,
-        blocks: options.blocks as usize,
+    let given = Given::read(options, &targets)?;
+    let environment = machine::environment(&proftool_hardware::probe());
+    let request = |case: given::Case| Request {
+        targets: targets.clone(),
+        seed: case.seed,
+        parameters: case.parameters,
+        iterations: options.iterations.unwrap_or(ITERATIONS) as usize,
+        warmup: options.warmup.unwrap_or(WARMUP) as usize,
+        blocks: options.blocks.unwrap_or(BLOCKS) as usize,
         backend,
         profile,
         artifacts: parent.to_owned(),
         command_line: machine::command_line(),
-        environment: machine::environment(&proftool_hardware::probe()),
+        environment: environment.clone(),
+        trend: given.trace,
         stop: interrupt::listen(),
     };
-    let resolved = request.resolve()?;
-    if let Some(key) = gpu_key(&resolved).filter(|_| gpu) {
-        request.environment.hardware_key = key;
+    let cases = given.cases(&targets, options.seed)?;
+    let labels = given::labels(&cases);
+    let mut requests: Vec<Request> = cases.into_iter().map(request).collect();
+    for (number, request) in requests.iter_mut().enumerate() {
+        let resolved = request.resolve().map_err(unknown)?;
+        if let Some(key) = gpu_key(&resolved).filter(|_| gpu) {
+            request.environment.hardware_key = key;
+        }
+        // Every second run of a sweep begins with the other target, so that a slow drift falls on both alike.
+        if number % 2 == 1 {
+            request.targets.reverse();
+        }
     }
     let tools = options.tools.options(profile)?;
     if options.timeout.is_some() && !wrapped::runs(profile, gpu) {
         let reason = "--timeout ends passes under a profiler, of which this capture has none";
         return Err(Failure::usage(format!("{reason} (hint: --profile timeline, or leave it out)")));
     }
-    Ok(Prepared { request, tools, limits: Limits { timeout: options.timeout, grace: options.grace } })
+    Ok(Prepared { requests, labels, tools, limits: Limits { timeout: options.timeout, grace: options.grace } })
+}
+
+/// Iterations a block, warm-up iterations and blocks where they are not given.
+const ITERATIONS: u32 = 4;
+const WARMUP: u32 = 2;
+const BLOCKS: u32 = 8;
+
+/// What means nothing for a target that runs once over its requests.
+///
+/// # Errors
+/// When one of them was given.
+fn runs_once(target: &str, options: &Options) -> Result<(), Failure> {
+    let refuse = |what: &str, why: &str| Err(Failure::usage(format!("{what}: {target} {why}")));
+    let blocks = [
+        ("--iterations", options.iterations.is_some()),
+        ("--warmup", options.warmup.is_some()),
+        ("--blocks", options.blocks.is_some()),
+    ];
+    if let Some((option, _)) = blocks.iter().find(|(_, given)| *given) {
+        return refuse(
+            option,
+            "runs once, over its requests, and not in measured blocks (hint: --set requests=N, or leave it out)",
+        );
+    }
+    if options.backend.is_some() {
+        return refuse("--backend", "computes nothing on cores or GPUs (hint: leave it out)");
+    }
+    if options.profile != profiles::MINIMAL.name {
+        let what = format!("--profile {}", options.profile);
+        return refuse(&what, "writes its own log, which no profiler adds to (hint: leave it out)");
+    }
+    Ok(())
+}
+
+/// A parameter that nobody has, with the nearest that there is.
+fn unknown(error: proftool_capture::Error) -> Failure {
+    match &error {
+        proftool_capture::Error::Usage(refused) => match &**refused {
+            Refused::UnknownParameter { target, name, known } => {
+                let near = names::suggest(name, known.iter().copied());
+                Failure::usage(format!("{target} has no parameter {name} (hint: {near})"))
+            }
+            _ => error.into(),
+        },
+        _ => error.into(),
+    }
 }
 
 /// Runs the passes, and imports what they left.
@@ -109,36 +174,63 @@ pub(super) fn prepare(target: &str, options: &Options, parent: &Path) -> Result<
 /// # Errors
 /// An unwritable folder before anything runs; afterwards what the capture says.
 pub(super) fn capture(prepared: &Prepared) -> Result<Finished, Failure> {
-    let request = &prepared.request;
-    artifacts::check_writable(&request.artifacts)?;
-    wrapped::check(request.profile, prepared.is_gpu()).map_err(command::failure)?;
-    if prepared.is_gpu() && request.profile.traced && std::env::var_os(NO_ROOFS).is_none() {
+    let first = prepared.first();
+    artifacts::check_writable(&first.artifacts)?;
+    wrapped::check(first.profile, prepared.is_gpu()).map_err(command::failure)?;
+    if prepared.is_gpu() && first.profile.traced && std::env::var_os(NO_ROOFS).is_none() {
         // Now, while nothing else runs on them.
         for reason in ceilings::gpu::ready() {
             tty::say(&format!("note: no measured roofs of {reason}"));
         }
         interrupt::check("nothing was recorded")?;
     }
+    let mut finished = Finished {
+        artifacts: Vec::new(),
+        together: first.targets.len(),
+        lines: Vec::new(),
+        data_loss: false,
+        failed: None,
+    };
+    let mut roofs = import::Roofs::new();
+    for (number, request) in prepared.requests.iter().enumerate() {
+        if number > 0 {
+            interrupt::check(format!("{number} runs are whole"))?;
+        }
+        finished
+            .lines
+            .extend(prepared.labels.get(number).filter(|label| !label.is_empty()).map(|label| format!("{label}:")));
+        one(prepared, request, &mut roofs, &mut finished)?;
+    }
+    Ok(finished)
+}
+
+/// One run, and what it left.
+fn one(
+    prepared: &Prepared,
+    request: &Request<'static>,
+    roofs: &mut import::Roofs,
+    finished: &mut Finished,
+) -> Result<(), Failure> {
     let captured = {
         let bar = Bar::new("capture");
         proftool_capture::capture(request, &mut |step| bar.set(step.done, step.total, step.what))?
     };
-    let mut finished = Finished { artifacts: Vec::new(), data_loss: false, failed: None };
-    let mut roofs = import::Roofs::new();
     let partials: Vec<String> = captured.iter().map(|one| one.draft.path().display().to_string()).collect();
     let kept = partials.join(" and ");
     for mut captured in captured {
         let left = format!("what was recorded stays in {kept} (hint: `proftool import {kept}`, or remove it)");
         interrupt::check(&left)?;
-        let observed = observe(prepared, &mut captured).map_err(|failure| kept_in(&failure, &left))?;
-        let (artifact, lost) = import::import(captured, observed.notes, &mut roofs, None)?;
+        finished.lines.append(&mut captured.lines);
+        finished.lines.append(&mut captured.trend);
+        let observed = observe(prepared, request, &mut captured).map_err(|failure| kept_in(&failure, &left))?;
+        let (artifact, lost) = import::import(captured, observed.notes, roofs, None)?;
         finished.data_loss |= lost;
         if let Some(how) = observed.failed.filter(|_| finished.failed.is_none()) {
             finished.failed = Some(command::Failed::of_target(how, &artifact.path));
         }
         finished.artifacts.push(artifact);
     }
-    Ok(finished)
+    Ok(())
 }
 
 /// A failure after the pass that gave the results, which stay.
@@ -153,9 +245,14 @@ fn kept_in(failure: &Failure, left: &str) -> Failure {
 }
 
 /// The passes over one target under profilers.
-fn observe(prepared: &Prepared, captured: &mut Captured) -> Result<wrapped::Observed, Failure> {
-    let request = &prepared.request;
-    if !wrapped::runs(request.profile, prepared.is_gpu()) {
+fn observe(
+    prepared: &Prepared,
+    request: &Request<'static>,
+    captured: &mut Captured,
+) -> Result<wrapped::Observed, Failure> {
+    if request.targets.iter().any(|target| target.once().is_some())
+        || !wrapped::runs(request.profile, prepared.is_gpu())
+    {
         return Ok(wrapped::Observed::default());
     }
     // After the handler of the program, which they pass the signals on to.
@@ -164,7 +261,7 @@ fn observe(prepared: &Prepared, captured: &mut Captured) -> Result<wrapped::Obse
     let program = std::env::current_exe().map_err(|error| {
         Failure::io(format!("proftool cannot find its own program: {error} (hint: start it by its path)"))
     })?;
-    let line = |target: &str, amount: wrapped::Amount| prepared.line(&program, target, amount);
+    let line = |target: &str, amount: wrapped::Amount| line(request, &program, target, amount);
     let passes = wrapped::Request {
         profile: request.profile,
         options: &prepared.tools,
@@ -179,26 +276,30 @@ fn observe(prepared: &Prepared, captured: &mut Captured) -> Result<wrapped::Obse
 }
 
 impl Prepared {
-    fn is_gpu(&self) -> bool {
-        self.request.backend == Backend::Cuda
+    /// The first run: what does not depend on parameters is the same in all.
+    fn first(&self) -> &Request<'static> {
+        &self.requests[0]
     }
 
-    /// The command that runs one target as a pass: what [`run_as_pass`] takes.
-    fn line(&self, program: &Path, target: &str, amount: wrapped::Amount) -> Vec<OsString> {
-        let request = &self.request;
-        let mut line: Vec<OsString> = vec![program.into(), "capture".into(), "--as-pass".into()];
-        let mut pair = |option: &str, value: String| line.extend([option.into(), value.into()]);
-        pair("--target", target.to_owned());
-        pair("--backend", request.backend.to_string());
-        pair("--seed", request.seed.to_string());
-        pair("--iterations", amount.iterations.to_string());
-        pair("--warmup", amount.warmup.to_string());
-        pair("--blocks", amount.blocks.to_string());
-        for (key, value) in &request.parameters {
-            pair("--set", format!("{key}={value}"));
-        }
-        line
+    fn is_gpu(&self) -> bool {
+        self.first().backend == Backend::Cuda
     }
+}
+
+/// The command that runs one target as a pass: what [`run_as_pass`] takes.
+fn line(request: &Request<'static>, program: &Path, target: &str, amount: wrapped::Amount) -> Vec<OsString> {
+    let mut line: Vec<OsString> = vec![program.into(), "capture".into(), "--as-pass".into()];
+    let mut pair = |option: &str, value: String| line.extend([option.into(), value.into()]);
+    pair("--target", target.to_owned());
+    pair("--backend", request.backend.to_string());
+    pair("--seed", request.seed.to_string());
+    pair("--iterations", amount.iterations.to_string());
+    pair("--warmup", amount.warmup.to_string());
+    pair("--blocks", amount.blocks.to_string());
+    for (key, value) in &request.parameters {
+        pair("--set", format!("{key}={value}"));
+    }
+    line
 }
 
 /// Runs one target as a pass of another proftool's capture: its trace and its results go into the folder of the pass.
@@ -210,67 +311,6 @@ pub(super) fn run_as_pass(target: &str, options: &Options) -> Outcome {
         Failure::usage(format!("--as-pass is for proftool's own use: {RAW_DIR} names no folder (hint: leave it out)"))
     })?;
     let prepared = prepare(target, options, &folder)?;
-    part::run(&prepared.request, &folder, &mut |_| {})?;
+    part::run(prepared.first(), &folder, &mut |_| {})?;
     Ok(0)
-}
-
-/// The targets that a name stands for: one, or the baseline and the optimized target of a pair.
-fn targets(name: &str) -> Result<Vec<&'static Target>, Failure> {
-    let name = names::plain(name);
-    if let Some(target) = proftool_workloads::find(name) {
-        return Ok(vec![target]);
-    }
-    let of_role = |role: Role| {
-        TARGETS.iter().copied().find(|target| target.pair.is_some_and(|(pair, found)| pair == name && found == role))
-    };
-    if let (Some(baseline), Some(optimized)) = (of_role(Role::Baseline), of_role(Role::Optimized)) {
-        return Ok(vec![baseline, optimized]);
-    }
-    let pairs = TARGETS.iter().filter_map(|target| target.pair.map(|(pair, _)| pair));
-    let mut known: Vec<&str> = TARGETS.iter().map(|target| target.name).chain(pairs).collect();
-    known.sort_unstable();
-    known.dedup();
-    Err(Failure::usage(format!("no target is called {name} ({})", names::suggest(name, known))))
-}
-
-/// The parameters of `--set KEY=VALUE` and `--target-extra-arg NAME="--key value"`.
-fn parameters(options: &Options) -> Result<BTreeMap<String, String>, Failure> {
-    let mut all = BTreeMap::new();
-    for given in &options.set {
-        let Some((key, value)) = given.split_once('=') else {
-            return Err(Failure::usage(format!("--set {given}: no value (hint: write --set {given}=VALUE)")));
-        };
-        all.insert(key.trim().to_owned(), value.trim().to_owned());
-    }
-    for given in &options.target_extra_arg {
-        let arguments = given.split_once('=').map_or(given.as_str(), |(_, arguments)| arguments).trim_matches('"');
-        let mut words = arguments.split_whitespace();
-        while let Some(word) = words.next() {
-            let Some(key) = word.strip_prefix("--") else {
-                return Err(Failure::usage(format!("--target-extra-arg {given}: {word} is no flag")));
-            };
-            let Some(value) = words.next() else {
-                return Err(Failure::usage(format!("--target-extra-arg {given}: {word} has no value")));
-            };
-            all.insert(key.replace('-', "_"), value.to_owned());
-        }
-    }
-    Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pair_stands_for_both_of_its_targets_and_a_typo_names_the_nearest() {
-        let pair = targets("ch17:pipeline_parallelism").expect("the pair exists");
-        assert_eq!(
-            pair.iter().map(|target| target.name).collect::<Vec<_>>(),
-            ["baseline_pipeline_parallelism", "optimized_pipeline_parallelism"]
-        );
-        let error = targets("pipeline_paralelism").expect_err("a typo");
-        assert_eq!(error.code(), 2);
-        assert!(error.to_string().contains("pipeline_parallelism"));
-    }
 }

@@ -110,6 +110,7 @@ fn head(setup: &Setup, queues: &BTreeMap<QueueName, Queue>) -> Head {
         clock_hz: gpu.clock_hz,
         uuid: Some(gpu.uuid.clone()),
         pci_bus_id: Some(gpu.pci_bus_id.clone()),
+        numa_node: None,
     };
     let queue = |((_, role), queue): (&QueueName, &Queue)| proftool_tracer::Queue {
         device: queue.gpu as i64,
