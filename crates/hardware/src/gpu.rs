@@ -12,10 +12,12 @@
 mod basis;
 mod files;
 mod lookup;
+mod power;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 pub use files::all;
 pub use lookup::{Match, Part, Probed, closest, find, is_placeholder, matching, suggest};
+pub use power::BoardPower;
 pub use spec::{AtClock, Bandwidth, Clock, Compute, GpuSpec, Instructions, Link, Size, Units};

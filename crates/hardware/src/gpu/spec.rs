@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::BoardPower;
+
 /// What one GPU can reach at most.
 ///
 /// In each row `source` is a key of [`GpuSpec::sources`], `confidence` is `documented` (the vendor states it, or its driver
@@ -29,6 +31,8 @@ pub struct GpuSpec {
     pub probed: Vec<String>,
     /// Streaming multiprocessors or compute units.
     pub units: Units,
+    /// The most that the device draws; none where the vendor does not state it.
+    pub board_power_w: Option<BoardPower>,
     /// Clocks that the peaks assume; `boost` always exists.
     pub clock: Vec<Clock>,
     /// Sizes of memory and caches. `memory` occurs once a variant that is sold under the same name.
@@ -277,6 +281,7 @@ impl GpuSpec {
     pub fn disputes(&self) -> Vec<(String, &str)> {
         let sparse = |row: &Compute| if row.sparse { " sparse" } else { "" };
         let mut rows = vec![(self.units.unit.clone(), &self.units.disputed)];
+        rows.extend(self.board_power_w.iter().map(|row| ("board power".to_owned(), &row.disputed)));
         rows.extend(self.clock.iter().map(|row| (format!("clock {}", row.name), &row.disputed)));
         rows.extend(self.size.iter().map(|row| (format!("size {}", row.name), &row.disputed)));
         rows.extend(self.compute.iter().map(|row| (format!("{}{}", row.precision, sparse(row)), &row.disputed)));

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::published::{CACHES, DEVICES, LINKS, PEAKS, RATES, SIZES};
+use super::published::{CACHES, DEVICES, LINKS, PEAKS, POWERS, RATES, SIZES};
 use crate::gpu::{Compute, GpuSpec};
 
 pub(super) fn problems(spec: &GpuSpec) -> Vec<String> {
     let mut found = Vec::new();
     device(spec, &mut found);
+    power(spec, &mut found);
     derivations(spec, &mut found);
     rates(spec, &mut found);
     peaks(spec, &mut found);
@@ -76,6 +77,14 @@ fn device(spec: &GpuSpec, found: &mut Vec<String>) {
         .is_none_or(|row| row.bus_bits != Some(bus) || row.unit != "bytes/s" || !close(row.value, dram * 1e9, percent))
     {
         found.push(format!("{memory:?} is not {bus} bits, {dram} GB/s"));
+    }
+}
+
+/// The board power is the published one, and none where none is.
+fn power(spec: &GpuSpec, found: &mut Vec<String>) {
+    let published = row(POWERS, &spec.slug).remove("W").and_then(|watts| watts.parse().ok());
+    if spec.board_watts() != published {
+        found.push(format!("board power {:?} is not {published:?}", spec.board_watts()));
     }
 }
 
@@ -221,6 +230,7 @@ fn caches(spec: &GpuSpec, found: &mut Vec<String>) {
 /// Every number names a source that exists, every source is named, and what is disputed or uncertain says why.
 fn provenance(spec: &GpuSpec, found: &mut Vec<String>) {
     let mut rows = vec![(&spec.units.source, &spec.units.confidence, &spec.units.disputed, &spec.units.remark)];
+    rows.extend(spec.board_power_w.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
     rows.extend(spec.clock.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
     rows.extend(spec.size.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));
     rows.extend(spec.compute.iter().map(|row| (&row.source, &row.confidence, &row.disputed, &row.remark)));

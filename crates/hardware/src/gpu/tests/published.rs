@@ -52,6 +52,29 @@ pub(super) const DEVICES: &[Device] = &[
     ("mi355x", "gfx950", 256, 2400.0, 0.0, &[288], 32768, 32, 8192, 8192.0, 0.1),
 ];
 
+/// Board power in watts, by devices: the most that the vendor prints.
+pub(super) const POWERS: &[(&str, &str)] = &[
+    ("t4", "W=70"),
+    ("l4", "W=72"),
+    ("gb10", "W=140"),
+    ("a10", "W=150"),
+    ("rtx-3070", "W=220"),
+    ("v100-pcie a100-40gb-pcie rtx-5070", "W=250"),
+    // Half of the 560 of the module.
+    ("mi250x", "W=280"),
+    ("v100-sxm2 a100-80gb-pcie rtx-a6000 mi100 mi210", "W=300"),
+    ("rtx-3080", "W=320"),
+    ("h100-pcie l40s rtx-3090", "W=350"),
+    ("a100-40gb a100-80gb h100-nvl", "W=400"),
+    ("rtx-4090", "W=450"),
+    ("rtx-5090", "W=575"),
+    ("h100-sxm h200", "W=700"),
+    ("mi300x", "W=750"),
+    ("gh200-96gb gh200-144gb b200 mi325x mi350x", "W=1000"),
+    ("gb200", "W=1200"),
+    ("gb300 mi355x", "W=1400"),
+];
+
 /// FLOP a cycle and unit, dense or dense/sparse, by devices.
 pub(super) const RATES: &[(&str, &str)] = &[
     ("v100-sxm2 v100-pcie", "f64=64 f32=128 f16=256 matrix_f16=1024 matrix_f16_acc16=1024"),
