@@ -1,7 +1,11 @@
 //! Typed views of one timeline pass, taken from the frames once, so that metrics are plain Rust on slices.
 
+mod activities;
+mod classify;
+mod hosts;
 mod kinds;
 mod names;
+mod passes;
 mod read;
 mod rows;
 
@@ -18,7 +22,7 @@ use crate::steps::Steps;
 
 pub use kinds::{Api, CopyKind, Memory, RangeStyle};
 pub use names::Names;
-pub(crate) use read::timeline_passes;
+pub(crate) use passes::timeline_passes;
 pub(crate) use rows::Rows;
 
 /// A device inside its pass: rank and device number.

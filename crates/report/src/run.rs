@@ -5,6 +5,7 @@ use std::fs;
 
 use proftool_trace::artifact::Artifact;
 use proftool_trace::frame::{self, Tables};
+use proftool_trace::manifest::Time;
 use proftool_trace::tables::CEILINGS;
 use serde_json::{Map, Value};
 
@@ -184,6 +185,12 @@ impl Report {
     /// Whether the two runs are a pair that was measured alternately.
     pub(crate) fn is_pair(&self) -> bool {
         self.runs.len() == 2
+    }
+
+    /// ` (simulated)` where a model computed the times of a run: what a heading says whose numbers come from them.
+    pub(crate) fn simulated(&self) -> &'static str {
+        let is = |run: &Run| run.artifact.manifest.time == Time::Simulated;
+        if self.runs.iter().any(is) { " (simulated)" } else { "" }
     }
 
     /// The run that the report is about: the optimized one of a pair, else the only one.

@@ -20,6 +20,7 @@ use crate::classes::{Class, Kind};
 use crate::model::{Activity, DeviceKey, Model, Rows};
 use crate::operators::{Span, contains, gaps, intersect, union};
 use crate::roofline::{Engine, Placed};
+use crate::samples::power::BOARD_POWER;
 use crate::samples::series::{self, Series, Tally};
 use crate::windows::WindowSet;
 
@@ -86,10 +87,10 @@ pub(crate) const LEAST_COVERAGE: f64 = 0.9;
 /// Least samples on an idle device that make a constant power.
 const LEAST_IDLE: i64 = 3;
 
-/// What a value of the metric is in watts; `None` for a metric that is not power.
+/// What a value of the metric is in watts; `None` for a metric that is not power, or the most that it may be.
 pub(crate) fn watts(metric: &str, unit: Option<&str>) -> Option<f64> {
     let name = metric.to_ascii_lowercase();
-    if SETTINGS.iter().any(|setting| name.contains(setting)) {
+    if name == BOARD_POWER || SETTINGS.iter().any(|setting| name.contains(setting)) {
         return None;
     }
     let bracketed =

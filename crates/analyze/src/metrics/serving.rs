@@ -8,7 +8,7 @@
 //! where there is any. Steps belong to no group, so that rows of groups have gaps of tokens only.
 //!
 //! Cost is the price of every device for as long as it was up in the window; energy what their power readings (or, of
-//! simulated devices, their board power) integrate to. Both are null where one device lacks them.
+//! simulated devices, their board power: an upper bound) integrate to. Both are null where one device lacks them.
 
 mod cost;
 mod gaps;
@@ -103,9 +103,9 @@ pub static TABLE: Table = Table {
         float("cost_dollars", "Price of the devices while they were up in the window; of the pass.").or_null(),
         float("goodput_requests_per_dollar", "slo_met / cost_dollars, in every row the cost of the whole pass.").or_null(),
         float("output_tokens_per_dollar", "output_tokens / cost_dollars.").or_null(),
-        float("energy_j", "Energy of the devices in the window; of the pass.").or_null(),
-        float("goodput_requests_per_j", "slo_met / energy_j.").or_null(),
-        text("energy_source", "Metrics that tell the power.").or_null(),
+        float("energy_j", "Energy of the devices while they were up in the window; of the pass. At board power, where `energy_source` says so, an upper bound.").or_null(),
+        float("goodput_requests_per_j", "slo_met / energy_j; at board power a lower bound.").or_null(),
+        text("energy_source", "Metrics that tell the power; `board_power_w` is no reading but the most that a device draws by its vendor's word.").or_null(),
         int("migrations", "Moves of decoding requests to another device; null where the log has no stages.").or_null(),
         int("preemptions", "Requests' losses of their memory, likewise.").or_null(),
     ],

@@ -6,9 +6,13 @@
 //! settled = the first bin from which on all lie within 10 % of it, and the time is that from the start to that bin's
 //! start; overshoot = the largest bin / final - 1. Null with a reason where the run is over capacity (while the last half
 //! of the requests arrived, fewer than 95 % as many ended, and more were missing than three times the square root of their
-//! number, which chance explains), where there are too few bins, and where it has not settled.
+//! number, which chance explains), where there are too few bins, where it has not settled, and where the load has no step:
+//! medians of some 20 requests scatter by more than 10 %, so that under a steady load the last bin out of line is chance,
+//! and so is the largest.
 
 mod step;
+#[cfg(test)]
+mod tests;
 
 use polars::prelude::DataFrame;
 use proftool_trace::table::{Table, boolean, float, int, text};
@@ -45,9 +49,9 @@ pub static TABLE: Table = Table {
         int("bin_ns", "Width of a bin."),
         int("bins", "Bins with a value."),
         int("final_ns", "Median of the last quarter of the bins.").or_null(),
-        int("settling_ns", "From there to the start of the first bin from which on all lie within 10 % of it.")
+        int("settling_ns", "From there to the start of the first bin from which on all lie within 10 % of it; null without a load step.")
             .or_null(),
-        float("overshoot_ratio", "Largest bin / final - 1.").or_null(),
+        float("overshoot_ratio", "Largest bin / final - 1; null without a load step.").or_null(),
         boolean("over_capacity", "Whether more requests came than went."),
         text("reason", "Why there is no settling time.").or_null(),
     ],
@@ -59,6 +63,9 @@ const REQUESTS_OF_BIN: usize = 20;
 const BINS: (usize, usize) = (8, 60);
 /// How far from the final value a settled one may lie, in percent.
 const NEAR_PERCENT: i128 = 10;
+
+/// Why there is no settling time under a steady load.
+const NO_STEP: &str = "no load step: under a steady load the bins scatter, and nothing settles";
 
 struct Row {
     pass: String,
@@ -84,6 +91,14 @@ struct Settled {
     settling: Option<i64>,
     overshoot: Option<f64>,
     reason: Option<&'static str>,
+}
+
+impl Settled {
+    /// The same of a load without a step, where only the final value is more than chance.
+    fn under_steady_load(self) -> Self {
+        let reason = self.reason.filter(|_| self.last.is_none()).unwrap_or(NO_STEP);
+        Self { settling: None, overshoot: None, reason: Some(reason), ..self }
+    }
 }
 
 fn compute(input: &Input) -> Result<DataFrame, Error> {
@@ -121,6 +136,7 @@ fn of_group(log: &Log, group: &Group) -> Vec<Row> {
     let over_capacity = is_over_capacity(&group.requests);
     let mut starts = vec![("start", window.0, None)];
     starts.extend(step::find(&group.requests).map(|step| ("load_step", step.at, Some((step.before, step.after)))));
+    let steady = starts.len() == 1;
     let mut rows = Vec::new();
     for (from, from_ns, rates) in starts {
         let arrived = group.requests.iter().filter(|request| request.arrival >= from_ns).count();
@@ -128,6 +144,7 @@ fn of_group(log: &Log, group: &Group) -> Vec<Row> {
         let bins = Bins::of((from_ns, window.1), most as u32);
         let quantities: [(&str, Value); 2] = [("ttft", Request::ttft), ("tpot", Request::tpot)];
         for (quantity, value) in quantities {
+            let settled = settled(&medians(&bins, group, value), from_ns, over_capacity);
             rows.push(Row {
                 pass: log.pass.clone(),
                 simulated: log.simulated,
@@ -138,7 +155,7 @@ fn of_group(log: &Log, group: &Group) -> Vec<Row> {
                 rates,
                 width: bins.width,
                 over_capacity,
-                settled: settled(&medians(&bins, group, value), from_ns, over_capacity),
+                settled: if steady { settled.under_steady_load() } else { settled },
             });
         }
     }
@@ -197,83 +214,4 @@ fn is_over_capacity(requests: &[&Request]) -> bool {
         requests.iter().filter_map(|request| request.end).filter(|end| *end > window.0 && *end <= window.1).count();
     let (arrived, ended) = (half.len() as f64, ended as f64);
     ended < 0.95 * arrived && arrived - ended > 3.0 * arrived.sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::requests::fixture::Fixture;
-    use crate::windows::Window;
-    use proftool_trace::frame::{floats, ints, texts};
-
-    fn bins(values: &[i64]) -> Vec<(i64, i64)> {
-        values.iter().enumerate().map(|(at, value)| (at as i64 * 10, *value)).collect()
-    }
-
-    #[test]
-    fn it_has_settled_where_all_later_bins_are_near_the_final_value() {
-        let found = settled(&bins(&[300, 120, 95, 111, 100, 105, 100, 98]), 0, false);
-        // Final is the median of 100 and 98 (nearest rank: 98); 111 is 13 % above it, all later ones are near.
-        assert_eq!((found.last, found.settling), (Some(98), Some(40)));
-        assert!((found.overshoot.unwrap() - (300.0 / 98.0 - 1.0)).abs() < 1e-12);
-        assert_eq!(settled(&bins(&[100; 8]), 0, false).settling, Some(0));
-    }
-
-    #[test]
-    fn what_does_not_settle_says_why() {
-        let reason = |values: &[i64], over| settled(&bins(values), 0, over).reason.unwrap_or_default();
-        assert!(reason(&[1, 2, 3], false).contains("too few"));
-        assert!(reason(&[1; 8], true).contains("over capacity"));
-        assert!(reason(&[1, 1, 1, 1, 1, 1, 1, 9], false).contains("not settled"));
-        assert_eq!(settled(&bins(&[0; 8]), 0, false).overshoot, None);
-    }
-
-    /// 400 requests, one every 10 ns and in the second half one every 5; each takes as long as `ttft` says.
-    fn stepped(ttft: impl Fn(i64) -> i64) -> Fixture {
-        (0..400).fold(Fixture::new(), |fixture, number| {
-            let arrival = if number < 200 { number * 10 } else { 2000 + (number - 200) * 5 };
-            let first = arrival + ttft(number);
-            fixture.request(arrival, Some(first), Some(first + 20), 3)
-        })
-    }
-
-    #[test]
-    fn a_step_of_the_load_is_found_and_what_follows_it_settles_by_itself() {
-        let fixture = stepped(|number| if (200..260).contains(&number) { 90 } else { 30 });
-        let frame = compute(&Input::new("run", "target", &fixture.tables(), Window::Default)).unwrap();
-        let from = texts(&frame, "from").unwrap();
-        assert_eq!(from, ["start", "start", "load_step", "load_step"].map(|from| Some(from.to_owned())));
-        let at = ints(&frame, "from_ns").unwrap()[2].unwrap();
-        assert!((1950..=2050).contains(&at), "{at}");
-        let rates = ["rate_before_per_s", "rate_after_per_s"].map(|name| floats(&frame, name).unwrap()[2].unwrap());
-        assert!((rates[0] / 1e8 - 1.0).abs() < 0.05 && (rates[1] / 2e8 - 1.0).abs() < 0.05, "{rates:?}");
-        let settling: Vec<i64> = ints(&frame, "settling_ns").unwrap().into_iter().flatten().collect();
-        // Of the start all of the run's first half counts; 60 requests after the step last 300 ns.
-        assert!(settling[0] >= 2200 && (200..=400).contains(&settling[2]) && settling[3] == 0, "{settling:?}");
-        assert_eq!(floats(&frame, "overshoot_ratio").unwrap()[2], Some(2.0));
-    }
-
-    #[test]
-    fn a_last_bin_of_a_few_requests_does_not_decide_and_a_log_without_ends_is_not_over_capacity() {
-        // 400 requests in 3990 ns are 20 bins of 200 ns; two more at 4010 ns are a bin of 10 ns, far from all others.
-        let fixture = (0..400)
-            .fold(Fixture::new(), |fixture, number| fixture.request(number * 10, Some(number * 10 + 30), None, 3));
-        let fixture =
-            [4000, 4010].into_iter().fold(fixture, |fixture, at| fixture.request(at, Some(at + 900), None, 3));
-        let frame = compute(&Input::new("run", "target", &fixture.tables(), Window::Default)).unwrap();
-        let int = |name| ints(&frame, name).unwrap()[0];
-        assert_eq!(
-            (int("bin_ns"), int("bins"), int("settling_ns"), int("final_ns")),
-            (Some(500), Some(8), Some(0), Some(30))
-        );
-        assert_eq!(texts(&frame, "reason").unwrap()[0], None);
-    }
-
-    #[test]
-    fn a_run_whose_requests_pile_up_is_over_capacity() {
-        let frame =
-            compute(&Input::new("run", "target", &stepped(|number| number * 20).tables(), Window::Default)).unwrap();
-        assert!(texts(&frame, "reason").unwrap()[0].as_deref().unwrap().starts_with("over capacity"));
-        assert_eq!(ints(&frame, "settling_ns").unwrap()[0], None);
-    }
 }

@@ -1,21 +1,19 @@
 //! The view is made of the tables here, and nowhere else.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
-use polars::prelude::{Column, DataFrame};
-use proftool_trace::frame::{self, Tables};
+use polars::prelude::DataFrame;
+use proftool_trace::frame::Tables;
 use proftool_trace::tables;
 
+use super::hosts::Hosts;
+use super::passes::timeline_pass;
 use super::rows::Rows;
-use super::{
-    Activity, Api, Call, CopyKind, Device, DeviceKey, Edge, Memory, Model, Place, Queue, Range, RangeStyle, Target,
-    Thread, Work,
-};
+use super::{Api, Call, Device, Edge, Model, Queue, Range, RangeStyle, Target, Thread, Work};
 use crate::Error;
-use crate::classes::{Class, Facts, Kind, Rules, SYNC_CALLS, contains_any};
+use crate::classes::{Rules, SYNC_CALLS, contains_any};
 use crate::index::Index;
-use crate::operators::{Span, contains, union};
+use crate::operators::{Span, union};
 
 impl Model {
     /// Reads the first pass that has activities (or else devices), classified by the built-in rules.
@@ -170,143 +168,6 @@ impl Model {
         Ok(())
     }
 
-    /// Numbers the threads in their order instead of that of the rows.
-    fn number_threads(&mut self, threads: &[Thread]) {
-        let mut order: Vec<u32> = (0..threads.len() as u32).collect();
-        order.sort_unstable_by_key(|at| threads[*at as usize]);
-        self.threads = order.iter().map(|at| threads[*at as usize]).collect();
-        if order.is_sorted() {
-            return;
-        }
-        let mut sorted = vec![0; order.len()];
-        for (place, at) in order.iter().enumerate() {
-            sorted[*at as usize] = place as u32;
-        }
-        for thread in self.calls.iter_mut().map(|call| &mut call.thread) {
-            *thread = sorted[*thread as usize];
-        }
-        for thread in self.ranges.iter_mut().map(|range| &mut range.thread) {
-            *thread = sorted[*thread as usize];
-        }
-    }
-
-    fn read_activities(&mut self, tables: &Tables, calls: &Index, rows: usize) -> Result<(), Error> {
-        let frame = tables.get(&tables::ACTIVITIES);
-        self.activities.reserve(frame.height());
-        for piece in pieces(frame, rows) {
-            self.read_activity_rows(&piece, calls)?;
-        }
-        self.sort_activities();
-        self.worked = self.activities.chunk_by(|a, b| a.device == b.device).map(|rows| rows[0].device).collect();
-        Ok(())
-    }
-
-    /// Sorts keys, which are smaller than the rows, and swaps the rows along the cycles of the order; importers mostly write
-    /// them in order.
-    fn sort_activities(&mut self) {
-        let key = |row: &Activity| (row.device, row.span.0, row.id);
-        if self.activities.is_sorted_by_key(key) {
-            return;
-        }
-        let rows = self.activities.iter().enumerate();
-        let mut order: Vec<_> = rows.map(|(at, row)| (key(row), at)).collect();
-        order.sort_unstable();
-        for start in 0..order.len() {
-            // Each cycle of the permutation once: a place that is done names itself.
-            let mut at = start;
-            loop {
-                let from = std::mem::replace(&mut order[at].1, at);
-                if from == start {
-                    break;
-                }
-                self.activities.swap(at, from);
-                at = from;
-            }
-        }
-    }
-
-    fn read_activity_rows(&mut self, frame: &DataFrame, calls: &Index) -> Result<(), Error> {
-        let rows = Rows::of_pass(frame, &self.pass)?;
-        let (ranks, ids, devices) = (rows.ints("rank")?, rows.ints("id")?, rows.ints("device")?);
-        let (queues, processes) = (rows.optional_ints("queue")?, rows.optional_ints("process")?);
-        let (starts, ends, launched) = (rows.ints("start_ns")?, rows.ints("end_ns")?, rows.optional_ints("call")?);
-        let (bytes, simulated) = (rows.optional_ints("bytes")?, rows.bools("simulated")?);
-        let (sources, targets) = (rows.optional_ints("src_device")?, rows.optional_ints("dst_device")?);
-        let (graphs, nodes) = (rows.optional_ints("graph_id")?, rows.optional_ints("graph_node")?);
-        let copy_kinds = rows.parsed("copy_kind", &CopyKind::ALL)?;
-        let src_memories = rows.parsed("src_memory", &Memory::ALL)?;
-        let dst_memories = rows.parsed("dst_memory", &Memory::ALL)?;
-        let kinds = rows.names("kind", &mut self.names)?;
-        let names = rows.names("name", &mut self.names)?;
-        for at in 0..ids.len() {
-            let kind = kinds[at].map_or(Kind::Kernel, |kind| Kind::parse(self.names.text(kind)));
-            self.activities.push(Activity {
-                id: ids[at],
-                device: (ranks[at], devices[at]),
-                queue: queues[at],
-                process: processes[at],
-                kind,
-                class: Class::Compute,
-                rule: None,
-                name: names[at].unwrap_or_default(),
-                // A clock that stepped back would make a negative length, which no union may see.
-                span: (starts[at], ends[at].max(starts[at])),
-                call: launched[at].and_then(|call| calls.get(ranks[at], call)),
-                bytes: bytes[at],
-                src: sources[at],
-                dst: targets[at],
-                copy_kind: copy_kinds[at],
-                src_memory: src_memories[at],
-                dst_memory: dst_memories[at],
-                graph_id: graphs[at],
-                graph_node: nodes[at],
-                simulated: simulated[at],
-                work: None,
-            });
-        }
-        Ok(())
-    }
-
-    /// Gives each activity its class. The answer is kept for each set of [`Facts`], of which there are few.
-    fn classify(&mut self, rules: &Rules) {
-        let lists = self.range_lists(rules);
-        let roles: HashMap<(DeviceKey, i64), &str> = self
-            .queues
-            .iter()
-            .filter_map(|queue| Some(((queue.device, queue.queue), queue.role.as_deref()?)))
-            .collect();
-        let mut known = HashMap::new();
-        for row in &mut self.activities {
-            let role =
-                row.queue.filter(|_| !roles.is_empty()).and_then(|queue| roles.get(&(row.device, queue)).copied());
-            let call = row.call.filter(|_| !lists.is_empty()).map(|call| &self.calls[call as usize]);
-            let launched_in = call.map_or(0, |call| lists_at(&lists, call));
-            let (kind, copy_kind) = (row.kind, row.copy_kind);
-            row.rule = *known.entry((kind, row.name, role, copy_kind, launched_in)).or_insert_with(|| {
-                rules.find(&Facts { kind, name: self.names.text(row.name), role, copy_kind, launched_in })
-            });
-            row.class = row.rule.map_or(Class::Compute, |rule| rules.class(rule));
-        }
-        self.rules = rules.names();
-    }
-
-    /// When ranges of each list of [`Rules::lists_of`] were open on each host thread.
-    fn range_lists(&self, rules: &Rules) -> RangeLists {
-        let mut bits: HashMap<u32, u64> = HashMap::new();
-        let mut spans: HashMap<u32, HashMap<u64, Vec<Span>>> = HashMap::new();
-        // What a profiler drew on a device says nothing of a host thread.
-        for range in self.ranges.iter().filter(|range| range.place.is_none()) {
-            let bits = *bits.entry(range.name).or_insert_with(|| rules.lists_of(self.names.text(range.name)));
-            if bits != 0 {
-                let thread = spans.entry(range.thread).or_default();
-                thread.entry(bits).or_default().push(range.span);
-            }
-        }
-        let unions =
-            |spans: HashMap<u64, Vec<Span>>| spans.into_iter().map(|(bits, spans)| (bits, union(&spans))).collect();
-        spans.into_iter().map(|(thread, spans)| (thread, unions(spans))).collect()
-    }
-
     fn read_work(&mut self, tables: &Tables, activities: &Index) -> Result<(), Error> {
         let rows = Rows::of_pass(tables.get(&tables::WORK), &self.pass)?;
         let (ranks, ids) = (rows.ints("rank")?, rows.ints("activity")?);
@@ -356,56 +217,11 @@ impl Model {
     }
 }
 
-/// Where calls were made and ranges drawn.
-#[derive(Default)]
-struct Hosts {
-    threads: Numbers<Thread>,
-    places: Numbers<Place>,
-}
-
-/// Numbers of values in the order in which rows name them.
-struct Numbers<T> {
-    known: HashMap<T, u32>,
-    all: Vec<T>,
-    /// The one asked for last: rows mostly come thread by thread.
-    recent: Option<(T, u32)>,
-}
-
-impl<T> Default for Numbers<T> {
-    fn default() -> Self {
-        Self { known: HashMap::new(), all: Vec::new(), recent: None }
-    }
-}
-
-impl<T: Copy + Eq + Hash> Numbers<T> {
-    fn number(&mut self, value: T) -> u32 {
-        if let Some((_, number)) = self.recent.filter(|(recent, _)| *recent == value) {
-            return number;
-        }
-        let number = *self.known.entry(value).or_insert_with(|| {
-            self.all.push(value);
-            self.all.len() as u32 - 1
-        });
-        self.recent = Some((value, number));
-        number
-    }
-}
-
-/// By thread, what [`Rules::lists_of`] says of the ranges and when they were open.
-type RangeLists = HashMap<u32, Vec<(u64, Vec<Span>)>>;
-
-/// The lists of which a range was open when a call began.
-fn lists_at(lists: &RangeLists, call: &Call) -> u64 {
-    let sets = lists.get(&call.thread).map_or(&[][..], Vec::as_slice);
-    let open = sets.iter().filter(|(_, set)| contains(set, call.span.0));
-    open.fold(0, |bits, (more, _)| bits | more)
-}
-
 /// Rows of a table that are looked at together: the columns of millions of rows at once would take more memory than the
 /// rows themselves.
 const PIECE_ROWS: usize = 1 << 16;
 
-fn pieces(frame: &DataFrame, rows: usize) -> impl Iterator<Item = DataFrame> {
+pub(super) fn pieces(frame: &DataFrame, rows: usize) -> impl Iterator<Item = DataFrame> {
     (0..frame.height()).step_by(rows).map(move |first| frame.slice(first as i64, rows))
 }
 
@@ -420,33 +236,6 @@ fn edge_kind(name: &str) -> Edge {
         "launch" => Edge::Launch,
         _ => Edge::Event,
     }
-}
-
-/// The passes that have a timeline: activities, or calls or ranges of the host, in the order of the tables.
-pub(crate) fn timeline_passes(tables: &Tables) -> Vec<String> {
-    let mut passes: Vec<String> = Vec::new();
-    for table in [&tables::ACTIVITIES, &tables::CALLS, &tables::RANGES] {
-        let column = tables.get(table).column("pass").and_then(Column::unique_stable);
-        let Some(column) = column.ok().filter(|_| tables.get(table).height() > 0) else { continue };
-        let names = column.str().map(|names| names.iter().flatten().map(str::to_owned).collect::<Vec<_>>());
-        for name in names.unwrap_or_default() {
-            if !passes.contains(&name) {
-                passes.push(name);
-            }
-        }
-    }
-    passes
-}
-
-/// The pass whose timeline is read where none is chosen: that of the first activity, or else of the first device.
-fn timeline_pass(tables: &Tables) -> Result<String, Error> {
-    for table in [&tables::ACTIVITIES, &tables::DEVICES] {
-        let frame = tables.get(table);
-        if frame.height() > 0 {
-            return Ok(frame::texts(&frame.head(Some(1)), "pass")?.into_iter().flatten().next().unwrap_or_default());
-        }
-    }
-    Ok(String::new())
 }
 
 #[cfg(test)]
@@ -489,29 +278,5 @@ mod tests {
             assert_eq!(text(usize::MAX), text(100));
             assert!([1, 2, 3].into_iter().all(|rows| named(rows) == named(100)));
         }
-    }
-
-    #[test]
-    fn threads_are_numbered_in_their_order() {
-        let thread = |thread| Thread { rank: 0, process: None, thread: Some(thread) };
-        let mut numbers = Numbers::default();
-        assert_eq!([4, 2, 4, 9, 2].map(|number| numbers.number(thread(number))), [0, 1, 0, 2, 1]);
-        let mut model = Model::default();
-        model.number_threads(&numbers.all);
-        assert_eq!(model.threads, [thread(2), thread(4), thread(9)]);
-    }
-
-    #[test]
-    fn activities_are_sorted_by_device_start_and_id_along_cycles_of_any_length() {
-        let order = [(1, 5, 3), (0, 9, 1), (0, 2, 4), (1, 5, 2), (0, 2, 0), (1, 1, 5)];
-        let mut fixture = Fixture::new();
-        for (device, start, _) in order {
-            fixture = fixture.kernel(device, 0, (start, start + 1));
-        }
-        let model = fixture.model();
-        let mut sorted: Vec<_> = order.iter().enumerate().map(|(id, row)| (row.0, row.1, id as i64)).collect();
-        sorted.sort_unstable();
-        let found: Vec<_> = model.activities.iter().map(|row| (row.device.1, row.span.0, row.id)).collect();
-        assert_eq!(found, sorted);
     }
 }

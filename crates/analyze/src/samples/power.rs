@@ -35,6 +35,9 @@ const UNITS: &[(&str, f64)] = &[
 /// Words of the names of energies that are counted from some beginning on; others are those of each interval, or unknown.
 const COUNTERS: &[&str] = &["total", "counter", "accumulated", "accumulator", "cumulative", "consumption"];
 
+/// Metric of the most that a device may draw by its vendor's word, as router logs of simulations state it: no reading.
+pub(crate) const BOARD_POWER: &str = "board_power_w";
+
 /// Metrics of NVML's power draw, in lower case: since Ampere, except GA100, the average of the last second.
 const AVERAGES: &[&str] = &[sampled::POWER.name, "power.draw", "power.draw.average", "dcgm_fi_dev_power_usage"];
 
@@ -116,6 +119,19 @@ pub(crate) fn read(tables: &Tables, pass: &str) -> Result<BTreeMap<DeviceKey, Ve
         powers.sort_by_cached_key(key);
     }
     Ok(devices)
+}
+
+/// The board power of each device that states it: no reading, but the most that it draws, for as long as the log lasts.
+///
+/// # Errors
+/// When a frame does not have the columns of its table.
+pub(crate) fn board(tables: &Tables, pass: &str) -> Result<BTreeMap<DeviceKey, Power>, Error> {
+    let all = series::read(tables, pass, |metric, unit| metric == BOARD_POWER && unit == Some("W"))?;
+    let power = |series: Series| {
+        let watts = weighted(&series, 1.0);
+        (series.device, Power { source: Source::Samples, metric: series.metric, watts, falls: 0 })
+    };
+    Ok(all.into_iter().map(power).collect())
 }
 
 /// The power between each two readings of a counter.
@@ -204,6 +220,15 @@ mod tests {
         let averaged = |arch| powers[0].averaged_ns(arch);
         assert_eq!([Some("sm_70"), Some("sm_80"), Some("sm_90"), None].map(averaged), [0, 0, SECOND, SECOND]);
         assert_eq!(powers[1].averaged_ns(Some("sm_90")), 0);
+    }
+
+    #[test]
+    fn board_power_is_no_reading_and_is_read_apart() {
+        let mut tables = Tables::default();
+        put(&mut tables, &[("board_power_w", "W", &[(0, SECOND, 700.0)])]);
+        assert!(read(&tables, "host").unwrap().is_empty());
+        let board = board(&tables, "host").unwrap();
+        assert_eq!(board[&(0, 0)].watts.over(&[(0, SECOND)]).mean(), Some(700.0));
     }
 
     #[test]

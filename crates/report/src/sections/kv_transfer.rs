@@ -3,7 +3,7 @@
 use proftool_trace::tables::ACTIVITIES;
 use serde::Serialize;
 
-use super::Built;
+use super::{Built, is_serving_only};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row, Run};
@@ -13,6 +13,7 @@ const MOST_REQUESTS: usize = 8;
 
 #[derive(Serialize)]
 struct Values {
+    simulated: &'static str,
     missing: Vec<String>,
     rows: Vec<Line>,
     more: Option<String>,
@@ -48,10 +49,14 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         more += each.len().saturating_sub(MOST_REQUESTS);
         rows.extend(all.into_iter().chain(each.into_iter().take(MOST_REQUESTS)).map(|row| line(run, row)));
     }
+    // Of devices that both compute prompts and decode nothing moves: to say so would be an empty section.
+    if rows.is_empty() && is_serving_only(report) && report.runs.iter().all(|run| run.has("kv_transfer")) {
+        return Ok(None);
+    }
     let missing = |run: &Run| Some(format!("{}: {}", format::plain(run.label()), run.missing("kv_transfer")?));
     let missing = report.runs.iter().filter_map(missing).collect();
     let more = (more > 0).then(|| format!("{more} more requests in `metrics/kv_transfer.parquet`."));
-    Built::new("kv_transfer", &Values { missing, rows, more }, Vec::new()).map(Some)
+    Built::new("kv_transfer", &Values { simulated: report.simulated(), missing, rows, more }, Vec::new()).map(Some)
 }
 
 fn line(run: &Run, row: &Row) -> Line {

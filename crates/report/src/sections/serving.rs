@@ -8,7 +8,7 @@ use super::{Built, Picture};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row, Run};
-use crate::views::serving as views;
+use crate::views::{serving as views, serving_distribution as distribution};
 use tables::{Balance, Felt, Move, Predicted, Settled, Slow};
 
 #[derive(Serialize)]
@@ -16,6 +16,8 @@ struct Values {
     simulated: &'static str,
     said: Vec<String>,
     felt: Vec<Felt>,
+    energy: bool,
+    at_board_power: bool,
     more: Option<String>,
     split: Option<String>,
     time: Option<String>,
@@ -46,7 +48,7 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let split = add("ttft_split.svg".to_owned(), views::split(report).map(|chart| chart.render()));
     let time = add("serving_time.svg".to_owned(), views::over_time(report).map(|chart| chart.render()));
     let distribution =
-        add("serving_distribution.svg".to_owned(), views::distributions(report).map(|chart| chart.render()));
+        add("serving_distribution.svg".to_owned(), distribution::chart(report).map(|chart| chart.render()));
     let device = |run: &Run| views::devices(report, run).map(|chart| chart.render());
     let devices = report
         .runs
@@ -56,10 +58,13 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
     let mut felt: Vec<Felt> = of_runs(report, "serving", |report, run, row| Some(tables::felt(report, run, row)));
     let more = felt.len().saturating_sub(MOST_GROUPS);
     felt.truncate(MOST_GROUPS);
+    let whole = || report.runs.iter().flat_map(|run| views::rows(run, "serving"));
     let values = Values {
         simulated: views::simulated(report),
         said: report.runs.iter().filter_map(|run| said(report, run)).collect(),
         felt,
+        energy: whole().any(|row| row.float("goodput_requests_per_j").is_some()),
+        at_board_power: whole().any(tables::is_at_board_power),
         more: (more > 0).then(|| format!("{more} more groups in `metrics/serving.parquet`.")),
         split,
         time,

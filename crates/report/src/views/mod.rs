@@ -8,6 +8,7 @@ pub(crate) mod roofline;
 pub(crate) mod roofs;
 pub(crate) mod series;
 pub(crate) mod serving;
+pub(crate) mod serving_distribution;
 pub(crate) mod serving_rate;
 pub(crate) mod timeline;
 pub(crate) mod waterfall;

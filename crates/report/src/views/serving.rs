@@ -1,15 +1,17 @@
-//! What the serving charts show: latencies over time, their distributions, the parts of the first token, the devices.
+//! What the serving charts show: latencies over time, the parts of the first token, the devices.
 
 use std::collections::BTreeMap;
 
 use crate::charts::bars::{Bar, Bars, Unit};
 use crate::charts::heat_map::{self, HeatMap, Lane};
-use crate::charts::lines::{Limit, Lines, Panel, Quantity, Series};
+use crate::charts::lines::{Lines, Panel, Quantity, Series};
 use crate::format;
 use crate::run::{Report, Row, Run, file_stem};
 
+/// Metric that states what a device draws at most: no reading.
+pub(crate) const BOARD_POWER: &str = "board_power_w";
 /// Groups that one chart tells apart.
-const MOST_GROUPS: usize = 5;
+pub(super) const MOST_GROUPS: usize = 5;
 /// Devices in one heat map.
 const MOST_DEVICES: usize = 24;
 
@@ -31,15 +33,17 @@ pub(crate) fn simulated(report: &Report) -> &'static str {
 }
 
 /// What lines of a chart are about: a name, and the rows of a run that it has.
-struct Group<'r> {
-    name: String,
-    rows: Vec<&'r Row>,
+pub(super) struct Group<'r> {
+    pub(super) name: String,
+    /// Number of its run.
+    pub(super) run: usize,
+    pub(super) rows: Vec<&'r Row>,
 }
 
 /// The runs of a pair, or all requests of the only run and each of its policies.
-fn groups<'r>(report: &'r Report, metric: &str, group: fn(&Row) -> Option<&str>) -> Vec<Group<'r>> {
+pub(super) fn groups<'r>(report: &'r Report, metric: &str, group: fn(&Row) -> Option<&str>) -> Vec<Group<'r>> {
     let mut groups = Vec::new();
-    for run in &report.runs {
+    for (number, run) in report.runs.iter().enumerate() {
         let mut of: Vec<(Option<&str>, Vec<&Row>)> = Vec::new();
         for row in rows(run, metric) {
             let name = group(row);
@@ -51,16 +55,16 @@ fn groups<'r>(report: &'r Report, metric: &str, group: fn(&Row) -> Option<&str>)
         let name = |policy: Option<&str>| policy.map_or_else(|| "all requests".to_owned(), str::to_owned);
         if report.is_pair() {
             let all = of.into_iter().find(|(name, _)| name.is_none());
-            groups.extend(all.map(|(_, rows)| Group { name: run.label().to_owned(), rows }));
+            groups.extend(all.map(|(_, rows)| Group { name: run.label().to_owned(), run: number, rows }));
         } else {
-            groups.extend(of.into_iter().map(|(policy, rows)| Group { name: name(policy), rows }));
+            groups.extend(of.into_iter().map(|(policy, rows)| Group { name: name(policy), run: number, rows }));
         }
     }
     groups
 }
 
 /// Notes about groups that are left out, and what simulated times are.
-fn notes(report: &Report, left_out: usize, more: &[&str]) -> Vec<String> {
+pub(super) fn notes(report: &Report, left_out: usize, more: &[&str]) -> Vec<String> {
     let mut notes: Vec<String> = more.iter().map(|note| (*note).to_owned()).collect();
     if left_out > 0 {
         notes.push(format!("{left_out} more policies are in the metric's file."));
@@ -116,7 +120,7 @@ pub(crate) fn over_time(report: &Report) -> Option<Lines> {
         id: "serving_time".to_owned(),
         title: format!("Latency over time{}", simulated(report)),
         subtitle: format!(
-            "Median and 99th percentile of the requests that arrive in each bin of {}",
+            "Median and 99th percentile of the served requests that arrive in each bin of {}",
             widths.join(" or ")
         ),
         groups: groups.iter().map(|group| group.name.clone()).collect(),
@@ -136,58 +140,6 @@ fn series(number: usize, group: &Group, column: &str, dashed: bool) -> Series {
         (middle, row.float(column))
     };
     Series { group: number, dashed, points: group.rows.iter().map(point).collect() }
-}
-
-/// The rows of a group about one quantity.
-fn of<'r>(group: &Group<'r>, quantity: &str) -> impl Iterator<Item = &'r Row> {
-    group.rows.iter().copied().filter(move |row| row.text("quantity") == Some(quantity))
-}
-
-/// The cumulative distributions of TTFT and TPOT with the SLO.
-pub(crate) fn distributions(report: &Report) -> Option<Lines> {
-    let keep = |row: &&Row| row.text("group_kind") != Some("tier");
-    let mut groups = groups(report, "serving_distribution", |row| {
-        row.text("group").filter(|_| row.text("group_kind") != Some("all"))
-    });
-    for group in &mut groups {
-        group.rows.retain(keep);
-    }
-    groups.retain(|group| !group.rows.is_empty());
-    let left_out = groups.len().saturating_sub(MOST_GROUPS);
-    groups.truncate(MOST_GROUPS);
-    let panel = |quantity: &str, title: &str| {
-        let line = |(number, group): (usize, &Group)| {
-            let point = |row: &Row| {
-                (row.int("value_ns").unwrap_or(0) as f64, row.float("percent").map(|percent| percent / 100.0))
-            };
-            Series { group: number, dashed: false, points: of(group, quantity).map(point).collect() }
-        };
-        let slos: Vec<Option<i64>> =
-            groups.iter().flat_map(|group| of(group, quantity)).map(|row| row.int("slo_ns")).collect();
-        // One line where all runs agreed on the same.
-        let slo = slos.first().copied().flatten().filter(|slo| slos.iter().all(|other| *other == Some(*slo)));
-        let limit =
-            |slo: i64| Limit { upright: true, value: slo as f64, name: format!("SLO {}", format::duration(slo)) };
-        Panel {
-            title: title.to_owned(),
-            below: "at most so long,".to_owned(),
-            axes: (Quantity::Latency, Quantity::Share),
-            series: groups.iter().enumerate().map(line).filter(|series| series.points.len() > 1).collect(),
-            limits: slo.map(limit).into_iter().collect(),
-        }
-    };
-    let mut panels = vec![panel("ttft", "Time to first token"), panel("tpot", "Time per output token")];
-    panels.retain(|panel| !panel.series.is_empty());
-    (!panels.is_empty()).then(|| Lines {
-        id: "serving_distribution".to_owned(),
-        title: format!("Share of requests served within a time{}", simulated(report)),
-        subtitle: "Requests that came out whole; rejected and failed ones are not in it".to_owned(),
-        groups: groups.iter().map(|group| group.name.clone()).collect(),
-        strokes: None,
-        beside: true,
-        panels,
-        notes: notes(report, left_out, &[]),
-    })
 }
 
 const PARTS: [&str; 5] = ["queue", "prefill", "kv", "decode", "host"];

@@ -23,7 +23,7 @@ pub(crate) fn serving(parent: &Path) -> Artifact {
     let manifest = Manifest { hardware_key: "simulated-example-2p2d".into(), ..manifest };
     let draft = Draft::create(parent, "20260131T120000Z-optimized_router-simulated-example").unwrap();
     let artifact = draft.finish(manifest).unwrap();
-    let tables: [(&str, Vec<Value>); 8] = [
+    let tables: [(&str, Vec<Value>); 10] = [
         ("serving", groups()),
         ("serving_time", (0..BINS).map(bin).collect()),
         ("serving_distribution", distributions()),
@@ -32,6 +32,8 @@ pub(crate) fn serving(parent: &Path) -> Artifact {
         ("settling", settling()),
         ("calibration", predictions()),
         ("slowest_requests", vec![slowest()]),
+        ("samples", (0..4).flat_map(sampled).collect()),
+        ("kv_transfer", vec![moved()]),
     ];
     for (name, rows) in tables {
         store(&artifact, name, columns(&rows));
@@ -84,12 +86,13 @@ fn row(values: Value) -> Value {
 fn groups() -> Vec<Value> {
     let group = |kind: &str, group: &str, requests: i64, slow: i64| {
         row(
-            json!({"group_kind": kind, "group": group, "requests": requests, "ok": requests - 3, "rejected": 3, "failed": 0,
-            "aborted": 0, "span_ns": 24 * SECOND, "ttft_requests": requests - 3, "split_requests": requests - 3,
+            json!({"group_kind": kind, "group": group, "requests": requests, "ok": requests - 120, "rejected": 120, "failed": 0,
+            "aborted": 0, "span_ns": 24 * SECOND, "ttft_requests": requests - 120, "split_requests": requests - 120,
             "ttft_p50_ns": 90 * MS * slow, "ttft_p95_ns": 400 * MS * slow, "ttft_p99_ns": 900 * MS * slow,
             "ttft_stddev_ns": 2.1e8, "tpot_p50_ns": 6 * MS, "tpot_p95_ns": 9 * MS, "tpot_p99_ns": 24 * MS,
             "itl_source": "steps", "itl_p99_ns": 25 * MS, "e2e_p50_ns": SECOND, "output_tokens_per_s": 5512.5,
             "slo_attainment_ratio": 0.91, "goodput_requests_per_s": 45.4, "goodput_requests_per_dollar": 6970.2,
+            "goodput_requests_per_j": 0.0216, "energy_source": "board_power_w",
             "cached_ratio": 0.44, "ttft_queue_mean_ns": 60 * MS * slow, "ttft_prefill_mean_ns": 55 * MS,
             "ttft_kv_mean_ns": 4 * MS, "ttft_decode_mean_ns": 0, "ttft_host_mean_ns": 2 * MS}),
         )
@@ -108,14 +111,14 @@ fn bin(bin: i64) -> Value {
 }
 
 fn distributions() -> Vec<Value> {
-    let percentile = |quantity: &'static str, slo: i64, base: f64, growth: f64| {
+    let percentile = |quantity: &'static str, values: i64, slo: i64, base: f64, growth: f64| {
         (0..=100).map(move |percent| {
             let value = base * growth.powf(f64::from(percent) / 100.0);
-            row(json!({"group_kind": "all", "group": "all", "quantity": quantity, "percent": f64::from(percent),
+            row(json!({"group_kind": "all", "group": "all", "quantity": quantity, "values": values, "percent": f64::from(percent),
                 "value_ns": value as i64, "slo_ns": slo}))
         })
     };
-    percentile("ttft", 500 * MS, 8e6, 120.0).chain(percentile("tpot", 50 * MS, 5e6, 5.0)).collect()
+    percentile("ttft", 1080, 500 * MS, 8e6, 120.0).chain(percentile("tpot", 1020, 50 * MS, 5e6, 5.0)).collect()
 }
 
 fn loads(device: i64) -> Vec<Value> {
@@ -145,19 +148,26 @@ fn settling() -> Vec<Value> {
         row(
             json!({"policy": null, "quantity": quantity, "from": from, "from_ns": from_ns, "rate_before_per_s": rate(33.0),
             "rate_after_per_s": rate(66.0), "bin_ns": SECOND, "final_ns": 140 * MS, "settling_ns": settling,
-            "overshoot_ratio": 2.4, "reason": reason}),
+            "overshoot_ratio": reason.is_none_or(|reason| !reason.starts_with("no load step")).then_some(2.4), "reason": reason}),
         )
     };
     vec![
         settled("ttft", "load_step", 12 * SECOND, Some(6 * SECOND), None),
         settled("ttft", "start", 0, None, Some("not settled: the last bin lies beyond 10 % of the final value")),
+        settled(
+            "tpot",
+            "start",
+            0,
+            None,
+            Some("no load step: under a steady load the bins scatter, and nothing settles"),
+        ),
     ]
 }
 
 fn predictions() -> Vec<Value> {
     let predicted = |decile: Option<i64>, bias: f64| {
         row(
-            json!({"group_kind": "all", "group": "all", "decile": decile, "requests": 1197, "predicted_p50_ns": 101 * MS,
+            json!({"group_kind": "all", "group": "all", "decile": decile, "requests": 1080, "predicted_p50_ns": 101 * MS,
             "actual_p50_ns": 90 * MS, "bias_ratio": bias, "absolute_error_p50_ns": 12 * MS, "within_10_ratio": 0.4,
             "within_25_ratio": 0.7, "within_50_ratio": 0.95, "promised_missed": 4, "warned_met": 31}),
         )
@@ -169,4 +179,26 @@ fn slowest() -> Value {
     row(json!({"request": "r|17", "ttft_ns": 1900 * MS, "ttft_queue_ns": 1700 * MS, "ttft_prefill_ns": 180 * MS,
         "ttft_kv_ns": 15 * MS, "ttft_decode_ns": 0, "ttft_host_ns": 5 * MS, "prompt_tokens": 8123, "cached_tokens": 512,
         "prefill_device": 0, "predicted_ttft_ns": 2100 * MS}))
+}
+
+/// What a device's queue held, and what the log states of the device.
+fn sampled(device: i64) -> Vec<Value> {
+    let of = |metric: &str, unit: &str, mean: f64, most: f64| {
+        json!({"rank": 0, "device": device, "window": "trace", "metric": metric, "unit": unit, "scope_kind": "window",
+            "scope": null, "span_ns": 24 * SECOND, "coverage_ratio": 1.0, "mean": mean, "min": 0.0, "p50": mean, "p95": most,
+            "max": most, "above_90_ratio": null, "issue": null})
+    };
+    let (tokens, watts) = if device % 2 == 0 { (917_026.0, 700.0) } else { (181_132.0, 350.0) };
+    let constant = |metric: &str, unit: &str, value: f64| of(metric, unit, value, value);
+    vec![
+        of("waiting_requests", "requests", 3.2, 15.0),
+        constant("kv_capacity_tokens", "tokens", tokens),
+        constant("board_power_w", "W", watts),
+    ]
+}
+
+/// The transfers of all requests.
+fn moved() -> Value {
+    json!({"request": null, "source": "requests", "window": "trace", "bytes": 1_600_000_000, "total_ns": 40 * MS,
+        "simulated_ns": 40 * MS, "hidden_ns": 10 * MS, "exposed_ns": 30 * MS, "bytes_per_s": 4e10, "link_ratio": 0.8})
 }

@@ -14,7 +14,8 @@ use crate::samples::{power, series};
 /// A power reading counts where the readings cover at least this share of the time in which the device was up.
 const LEAST_COVERAGE: f64 = 0.9;
 
-/// Money and energy of all devices of a pass; null where one of them states none.
+/// Money and energy of all devices of a pass; null where one of them states none. Where nobody read a device's power, its
+/// energy is that at board power, the most that it can be.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cost {
     pub(super) dollars: Option<f64>,
@@ -33,10 +34,11 @@ impl Cost {
         let up = up(input, log, window, prices.keys())?;
         let hours = |device: &DeviceKey| total(&up[device]) as f64 / 3.6e12;
         let dollars = prices.iter().map(|(device, price)| Some((*price)? * hours(device))).sum::<Option<f64>>();
-        let powers = power::read(input.tables, &log.pass)?;
+        let (powers, boards) = (power::read(input.tables, &log.pass)?, power::board(input.tables, &log.pass)?);
         let (mut joules, mut names) = (Some(0.0), Vec::new());
         for (device, windows) in &up {
-            let power = powers.get(device).and_then(|powers| power::best(powers, windows));
+            let read = powers.get(device).and_then(|powers| power::best(powers, windows));
+            let power = read.or_else(|| boards.get(device));
             let own = power.and_then(|power| energy(power, windows));
             joules = joules.zip(own).map(|(sum, own)| sum + own);
             names.extend(power.map(|power| power.metric.clone()));

@@ -23,6 +23,7 @@ pub(super) struct Felt {
     attained: String,
     goodput: String,
     per_dollar: String,
+    per_kilojoule: String,
     cached: String,
 }
 
@@ -143,8 +144,21 @@ pub(super) fn felt(report: &Report, run: &Run, row: &Row) -> Felt {
         attained: share(row, "slo_attainment_ratio"),
         goodput: number(row, "goodput_requests_per_s"),
         per_dollar: number(row, "goodput_requests_per_dollar"),
+        per_kilojoule: per_kilojoule(row),
         cached: percent(row, "cached_ratio"),
     }
+}
+
+/// Whether the energy of a row is that of the most that its devices may draw, and no reading.
+pub(super) fn is_at_board_power(row: &Row) -> bool {
+    row.text("energy_source").is_some_and(|source| source.split(", ").any(|metric| metric == views::BOARD_POWER))
+}
+
+/// Good requests per 1000 J, of board power with the words.
+fn per_kilojoule(row: &Row) -> String {
+    let words = if is_at_board_power(row) { " at board power" } else { "" };
+    let each = |per_joule: f64| format!("{}{words}", format::significant(per_joule * 1000.0));
+    format::or_absent(row.float("goodput_requests_per_j"), each)
 }
 
 pub(super) fn balance(report: &Report, run: &Run, row: &Row) -> Option<Balance> {
@@ -265,6 +279,10 @@ mod tests {
         );
         assert_eq!(three(&Row::of(json!({"ttft_p50_ns": 5, "ttft_p95_ns": 7})), "ttft"), "5.00 ns / 7.00 ns / n/a");
         assert!(slowest(&report).is_empty());
+        let energy =
+            |source: &str| per_kilojoule(&Row::of(json!({"goodput_requests_per_j": 0.0125, "energy_source": source})));
+        assert_eq!((energy("nvml.energy_j"), energy("board_power_w")), ("12.5".into(), "12.5 at board power".into()));
+        assert_eq!(per_kilojoule(&Row::default()), "n/a");
         let shares = json!({"all": 1.0, "few": 0.9997, "some": 0.9994, "none": 0.0});
         let shares = ["all", "few", "some", "none", "?"].map(|column| share(&Row::of(shares.clone()), column));
         assert_eq!(shares, ["100.0 %", "> 99.9 %", "99.9 %", "0.0 %", "n/a"]);
