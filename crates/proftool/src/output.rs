@@ -259,9 +259,14 @@ fn headings(names: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// One column's name without its unit.
+/// One column's name without the unit that its cells show.
 fn heading(name: &str) -> String {
-    let bare = ["_per_s", "_ns", "_ratio", "_hz"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    let shown = ["flop_per_s", "bytes_per_s"].iter().any(|rate| name.ends_with(rate));
+    let bare = match name.strip_suffix("_per_s") {
+        Some(what) if shown => what.to_owned(),
+        Some(what) => format!("{what}/s"),
+        None => ["_ns", "_ratio", "_hz"].iter().find_map(|unit| name.strip_suffix(unit)).unwrap_or(name).to_owned(),
+    };
     bare.replace('_', " ")
 }
 
@@ -278,6 +283,8 @@ fn cell(name: &str, value: &Value) -> String {
         scaled(number, if name == "flop" { "FLOP" } else { "FLOP/s" })
     } else if name.ends_with("bytes_per_s") {
         scaled(number, "B/s")
+    } else if name.ends_with("_hz") {
+        scaled(number, "Hz")
     } else if name == "bytes" || name.ends_with("_bytes") {
         scaled(number, "B")
     } else if name == "value" {
@@ -305,10 +312,13 @@ fn scaled(value: f64, unit: &str) -> String {
     format!("{} {prefix}{unit}", significant(value / divisor))
 }
 
-/// Four significant digits, trailing zeros kept so that columns line up.
+/// Four significant digits, trailing zeros kept so that columns line up; a power of ten where six decimals show too few.
 fn significant(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
+    }
+    if value.abs() < 1e-4 {
+        return format!("{value:.3e}");
     }
     let digits = value.abs().log10().floor() as i32;
     let decimals = usize::try_from(3 - digits).unwrap_or(0).min(6);
@@ -371,7 +381,11 @@ mod tests {
         assert_eq!(cell("flop_per_s", &Value::from(9.5e10)), "95.00 GFLOP/s");
         assert_eq!(cell("launches", &Value::from(12)), "12");
         assert_eq!(cell("time_ns", &Value::Null), "");
+        assert_eq!(cell("clock_hz", &Value::from(1.755e9)), "1.755 GHz");
+        assert_eq!(cell("load", &Value::from(1.5e-9)), "1.500e-9");
         assert_eq!(headings(&["flop_per_s".to_owned()]), ["flop"]);
+        let rates = ["output_tokens_per_s", "bus_bytes_per_s", "requests", "requests_per_s"].map(str::to_owned);
+        assert_eq!(headings(&rates), ["output tokens/s", "bus bytes", "requests", "requests/s"]);
         assert_eq!(headings(&["hidden_ns".to_owned(), "hidden_ratio".to_owned()]), ["hidden ns", "hidden ratio"]);
     }
 }

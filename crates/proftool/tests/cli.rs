@@ -11,6 +11,7 @@ mod cli {
     pub(crate) mod interrupted;
     pub(crate) mod known_answers;
     pub(crate) mod roofline;
+    pub(crate) mod router_pair;
     pub(crate) mod routing_targets;
     pub(crate) mod rules;
     pub(crate) mod simulate;

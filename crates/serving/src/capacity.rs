@@ -82,6 +82,7 @@ impl Search {
 mod tests {
     use super::*;
     use crate::admission::Everyone;
+    use crate::testing::device;
     use crate::{
         Cluster, Cost, Device, Options, Outcome, Request, Role, Sink, Slo, StepModel, Workload, policies, simulate,
         summarize,
@@ -139,17 +140,7 @@ mod tests {
             workload.push(request, &[]);
         }
         let steps = StepModel { compute: Cost { prefill_token: 1000.0, ..Cost::default() }, ..StepModel::default() };
-        let device = Device {
-            name: "d".to_owned(),
-            role: Role::Mixed,
-            steps,
-            kv_capacity_tokens: 1 << 40,
-            step_tokens: u32::MAX,
-            most_sequences: 1,
-            cost_per_hour: 1.0,
-            watts: None,
-            numa: 0,
-        };
+        let device = Device { steps, kv_capacity_tokens: 1 << 40, step_tokens: u32::MAX, ..device(Role::Mixed) };
         let cluster =
             Cluster { name: "q".to_owned(), devices: vec![device], kv_bytes_per_token: 1, ..Cluster::default() };
         (workload, cluster)

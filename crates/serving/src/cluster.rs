@@ -34,7 +34,7 @@ pub struct Device {
     pub most_sequences: u32,
     /// Price.
     pub cost_per_hour: f64,
-    /// Power that it draws, where it is known.
+    /// The most that it draws (board power), where its vendor states it.
     pub watts: Option<f64>,
     /// Its NUMA node.
     pub numa: u16,
@@ -48,6 +48,24 @@ impl Cluster {
     pub fn link(&self, from: usize, to: usize) -> &Link {
         let apart = self.devices[from].numa != self.devices[to].numa;
         self.numa_link.as_ref().filter(|_| apart).unwrap_or(&self.link)
+    }
+
+    /// What is modelled of devices that [`crate::Model::on`] made rather than measured, a sentence each: what a run states.
+    pub fn modelled(&self) -> Vec<String> {
+        let steps = "Every time is simulated. A batch step takes 1 ms and what the roofline of the device's datasheet says for the \
+                     model: 60 % of the dense matrix peak, 80 % of the memory bandwidth (docs/serving.md).";
+        let link = format!(
+            "The link between devices: {} GB/s after {} us, one transfer at a time in each direction.",
+            self.link.bytes_per_s / 1e9,
+            self.link.latency_ns as f64 / 1e3
+        );
+        let watts: Option<f64> = self.devices.iter().map(|device| device.watts).sum();
+        let energy = watts.map(|watts| {
+            format!(
+                "Energy is that at board power ({watts:.0} W in all), the vendor's maximum: an upper bound, no reading."
+            )
+        });
+        [steps.to_owned(), link, "Prices of devices are assumed.".to_owned()].into_iter().chain(energy).collect()
     }
 
     /// Whether requests can be served on it.
@@ -146,20 +164,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn device(role: Role) -> Device {
-        Device {
-            name: "d".to_owned(),
-            role,
-            steps: StepModel::default(),
-            kv_capacity_tokens: 1,
-            step_tokens: 1,
-            most_sequences: 1,
-            cost_per_hour: 0.0,
-            watts: None,
-            numa: 0,
-        }
-    }
+    use crate::testing::device;
 
     fn checked(devices: Vec<Device>) -> Result<(), SetupError> {
         Cluster { devices, ..Cluster::default() }.check()
@@ -177,6 +182,15 @@ mod tests {
         let link = Link { bytes_per_s: 0.0, latency_ns: 0 };
         let cluster = Cluster { devices: vec![device(Role::Mixed)], numa_link: Some(link), ..Cluster::default() };
         assert_eq!(cluster.check(), Err(SetupError::Link));
+    }
+
+    #[test]
+    fn the_power_is_named_only_where_that_of_every_device_is_known() {
+        let known = Device { watts: Some(350.0), ..device(Role::Mixed) };
+        let cluster = |devices| Cluster { devices, ..Cluster::default() };
+        let told = cluster(vec![known.clone(), known.clone()]).modelled();
+        assert!(told.len() == 4 && told[3].contains("(700 W in all)"), "{told:?}");
+        assert_eq!(cluster(vec![known, device(Role::Mixed)]).modelled().len(), 3);
     }
 
     #[test]

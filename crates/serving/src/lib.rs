@@ -18,6 +18,7 @@ pub mod engines;
 pub mod evaluation;
 pub mod log;
 mod model;
+mod outcome;
 pub mod policies;
 mod policy;
 pub mod scenarios;
@@ -25,14 +26,19 @@ mod sim;
 pub mod sources;
 mod steps;
 mod summary;
+#[cfg(test)]
+mod testing;
+mod trend;
 mod workload;
 
 pub use autoscale::{Autoscale, Load, Scaling};
 pub use cluster::{Cluster, Device, Link, Role};
 pub use dynamo_config::{DynamoConfig, Error as DynamoConfigError};
 pub use model::{Error as ModelError, MODELS, Model, Replica};
+pub use outcome::nearest_rank;
 pub use policy::{Ask, Cause, Explanation, Migration, Observation, Policy, State, View};
-pub use sim::{Change, Duty, Options, Outcome, Run, SetupError, Sink, Span, SpanKind, Status, simulate};
+pub use sim::{Change, Duty, Options, Outcome, Run, SetupError, Sink, Span, SpanKind, Status, Until, simulate};
 pub use steps::{Cost, Pipeline, StepModel};
 pub use summary::{Summary, Tally, summarize, summarize_tiers};
+pub use trend::{Bin, trend};
 pub use workload::{Request, Slo, Tier, Workload};

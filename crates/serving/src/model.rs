@@ -95,7 +95,8 @@ pub struct Replica<'a> {
     pub name: String,
     /// Slug of its spec.
     pub spec: &'a str,
-    /// Share of its compute and of its memory: those of a MIG slice, else 1.
+    /// Share of its compute and of its memory: those of a MIG slice, else 1. The larger one is its share of the board's power,
+    /// which nobody states for a slice: together the slices of a board may come to somewhat more than it draws.
     pub share: (f64, f64),
     /// Devices that serve one replica, or one stage of it, by tensor parallelism: as fast as one that many times as large, what
     /// they tell each other not counted.
@@ -186,7 +187,7 @@ impl Model {
             step_tokens,
             most_sequences: SEQUENCES.saturating_mul(depth),
             cost_per_hour: replica.cost_per_hour,
-            watts: None,
+            watts: spec.board_watts().map(|watts| watts * compute.max(memory) * count * f64::from(depth)),
             numa: replica.numa,
         })
     }
@@ -244,6 +245,17 @@ mod tests {
         let chunk = Batch { prefill_tokens: 512, ..Batch::default() };
         let stage = one.steps.step_ns(&chunk) as f64 / 4.0 + 10_000.0 + 512.0 * 8192.0 / 50.0;
         assert!((four.steps.step_ns(&chunk) as f64 - stage).abs() <= 1.0);
+    }
+
+    #[test]
+    fn board_power_is_that_of_all_devices_and_the_share_of_a_slice() {
+        let model = Model::find("llama-3.1-8b").expect("known");
+        let watts = |replica: Replica<'_>| model.on(&replica).expect("fits").watts;
+        assert_eq!(watts(replica("h200")), Some(700.0));
+        assert_eq!(watts(Replica { devices: 2, pipeline: 4, ..replica("h200") }), Some(5600.0));
+        assert_eq!(watts(Replica { share: (1.0 / 7.0, 0.25), ..replica("h100-sxm") }), Some(175.0));
+        // Its vendor states none.
+        assert_eq!(watts(replica("b300")), None);
     }
 
     #[test]

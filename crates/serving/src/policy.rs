@@ -15,7 +15,8 @@ pub trait Policy: Send {
     /// Chooses the device that computes the prompt; none where no device is up.
     fn place_prefill(&mut self, ask: &Ask<'_>, view: &View<'_>, why: &mut Explanation) -> Option<usize>;
 
-    /// Chooses the device that generates the tokens, when the prompt is computed; none where no device is up.
+    /// Chooses the device that generates the tokens, when the prompt is computed; none where no device is up. Where the one
+    /// that computed the prompt decodes too, only its own `kv_tokens` are those of now: the request stays there as a rule.
     fn place_decode(&mut self, ask: &Ask<'_>, view: &View<'_>, why: &mut Explanation) -> Option<usize>;
 
     /// Plans migrations of decoding requests; asked at a fixed period of simulated or real time.
@@ -51,7 +52,8 @@ pub struct View<'a> {
 pub struct State {
     /// Whether it serves.
     pub up: bool,
-    /// Requests whose prompt is not computed yet.
+    /// Requests whose prompt is not computed yet, begun or not: a router does not see when it is begun. Samples count those
+    /// that are begun as running ([`crate::Sink::sample`]).
     pub waiting: u32,
     /// Their prompt tokens that are still to be computed.
     pub waiting_tokens: u64,
@@ -59,7 +61,7 @@ pub struct State {
     pub waiting_pairs: u64,
     /// Requests that decode, or will once they fit.
     pub running: u32,
-    /// Tokens in their contexts, those of waiting prompts included.
+    /// Tokens in their contexts, those of waiting prompts included: up to the last token that is out by now.
     pub kv_tokens: u64,
 }
 

@@ -17,6 +17,7 @@ mod batch;
 mod device;
 mod ends;
 mod engine;
+mod failure;
 mod live;
 mod moves;
 mod progress;
@@ -26,9 +27,11 @@ mod scale;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod until;
 
 pub use record::{Change, Duty, Options, Outcome, Run, Sink, Span, SpanKind, Status};
 pub use setup::SetupError;
+pub use until::Until;
 
 use crate::admission::Admission;
 use crate::{Cluster, Policy, Workload};

@@ -1,7 +1,9 @@
 //! The duration of one batch step of an engine.
 
+mod decode_run;
 mod pipeline;
 
+pub(crate) use decode_run::DecodeRun;
 pub use pipeline::Pipeline;
 
 /// Nanoseconds that a batch takes of one resource: linear in what the batch holds.
@@ -74,19 +76,6 @@ impl Cost {
 pub(crate) struct Beside {
     pub(crate) sequences: u64,
     pub(crate) kv_tokens: u64,
-}
-
-/// Parts of a nanosecond in which the steps of a run are added up.
-const FRACTION_BITS: u32 = 20;
-
-/// Consecutive decode steps of one batch: each reads `sequences` tokens more than the one before, so that their durations
-/// grow by the same amount. The end of any of them is known without going through them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecodeRun {
-    /// Duration of the first step, in 2^-20 ns.
-    first: i64,
-    /// What each next one takes more.
-    growth: i64,
 }
 
 impl StepModel {
@@ -166,11 +155,7 @@ impl StepModel {
         let gain = other_slope - slope;
         let until = if gain > 0.0 { ((larger - other) / gain).floor() + 1.0 } else { f64::INFINITY };
         let steps = if until < most as f64 { (until as u64).max(1) } else { most };
-        let fixed = |ns: f64| (ns * f64::from(1_u32 << FRACTION_BITS)).round() as i64;
-        let run = DecodeRun {
-            first: fixed((self.base_ns + larger + self.hops_ns(sequences, share)).max(1.0)),
-            growth: fixed(slope),
-        };
+        let run = DecodeRun::new((self.base_ns + larger + self.hops_ns(sequences, share)).max(1.0), slope);
         (run, steps)
     }
 
@@ -179,26 +164,6 @@ impl StepModel {
         let Pipeline { hop_ns, hop_token_ns, .. } = self.pipeline;
         let depth = self.pipeline.depth();
         if depth == 1 { 0.0 } else { depth as f64 * (hop_ns + hop_token_ns * sequences as f64 * share) }
-    }
-}
-
-impl DecodeRun {
-    /// The end of its first `steps` steps, in ns from its start.
-    pub fn end_ns(&self, steps: u64) -> i64 {
-        let steps = i128::from(steps);
-        let sum = steps * i128::from(self.first) + i128::from(self.growth) * (steps * (steps - 1) / 2);
-        (sum >> FRACTION_BITS) as i64
-    }
-
-    /// How many of its steps have begun after `elapsed_ns`, of `steps` at most: those that end at or before, and the one in
-    /// progress.
-    pub fn begun(&self, elapsed_ns: i64, steps: u64) -> u64 {
-        let (mut low, mut high) = (1, steps.max(1));
-        while low < high {
-            let middle = u64::midpoint(low, high);
-            if self.end_ns(middle) >= elapsed_ns { high = middle } else { low = middle + 1 }
-        }
-        low
     }
 }
 

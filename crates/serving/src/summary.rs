@@ -1,7 +1,7 @@
 //! What users felt, over the outcomes of a run.
 
 use crate::admission::Slos;
-use crate::{Device, Duty, Outcome, Role, Run, Sink, Slo, Status};
+use crate::{Device, Duty, Outcome, Role, Run, Sink, Slo, Status, nearest_rank};
 
 /// A run in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -10,7 +10,7 @@ pub struct Summary {
     pub ok: usize,
     /// Refused.
     pub rejected: usize,
-    /// Not served.
+    /// Not served, or not to the end: a run that was stopped.
     pub failed: usize,
     /// Time to first token: 50th, 95th and 99th percentile; none where nobody was served.
     pub ttft_ns: Option<[i64; 3]>,
@@ -61,21 +61,17 @@ pub fn summarize_tiers(outcomes: &[Outcome], slos: Option<&Slos>) -> Summary {
         match outcome.status {
             Status::Ok => summary.ok += 1,
             Status::Rejected(_) => summary.rejected += 1,
-            Status::Failed(_) => summary.failed += 1,
+            Status::Failed(_) | Status::Aborted(_) => summary.failed += 1,
         }
-        let (Status::Ok, Some(first_token_ns)) = (outcome.status, outcome.first_token_ns) else { continue };
+        good += usize::from(slos.is_some_and(|slos| outcome.meets(slos)));
+        let (Some(own), Some(whole)) = (outcome.ttft_ns(), outcome.e2e_ns()) else { continue };
         tokens += u64::from(outcome.output_tokens);
         prompt += u64::from(outcome.prompt_tokens);
         cached += u64::from(outcome.cached_tokens);
-        let own = first_token_ns - outcome.arrival_ns;
         ttft.push(own);
-        e2e.push(outcome.end_ns - outcome.arrival_ns);
+        e2e.push(whole);
         predicted.push(outcome.predicted_ttft_ns as f64 / own.max(1) as f64);
-        let more = i64::from(outcome.output_tokens) - 1;
-        let each = (more > 0).then(|| (outcome.end_ns - first_token_ns) / more.max(1));
-        tpot.extend(each);
-        let met = |slo: &Slo| own <= slo.ttft_ns && each.is_none_or(|each| each <= slo.tpot_ns);
-        good += usize::from(slos.is_some_and(|slos| met(&slos.of(outcome.tier))));
+        tpot.extend(outcome.tpot_ns());
     }
     (summary.good, summary.span_ns) = (good, last - first);
     let seconds = summary.span_ns.max(1) as f64 / 1e9;
@@ -83,7 +79,7 @@ pub fn summarize_tiers(outcomes: &[Outcome], slos: Option<&Slos>) -> Summary {
     (summary.ttft_ns, summary.tpot_ns) = (percentiles(&mut ttft), percentiles(&mut tpot));
     summary.e2e_ns = percentiles(&mut e2e);
     predicted.sort_unstable_by(f64::total_cmp);
-    summary.predicted_ttft_ratio = predicted.get(predicted.len().saturating_sub(1) / 2).copied();
+    summary.predicted_ttft_ratio = nearest_rank(&predicted, 0.5);
     summary.output_tokens_per_s = tokens as f64 / seconds;
     summary.goodput_requests_per_s = good as f64 / seconds;
     summary.slo_attainment_ratio = good as f64 / outcomes.len() as f64;
@@ -171,47 +167,15 @@ fn deviation(values: &[i64]) -> Option<f64> {
 /// The 50th, 95th and 99th percentile by the nearest rank; none of nothing.
 fn percentiles(values: &mut [i64]) -> Option<[i64; 3]> {
     values.sort_unstable();
-    let rank = |share: f64| values[((share * values.len() as f64).ceil() as usize).max(1) - 1];
-    (!values.is_empty()).then(|| [0.5, 0.95, 0.99].map(rank))
+    let rank = |share| nearest_rank(values, share);
+    Some([rank(0.5)?, rank(0.95)?, rank(0.99)?])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Tier;
-
-    fn outcome(ttft_ns: i64, end_ns: i64, output_tokens: u32) -> Outcome {
-        Outcome {
-            request: 0,
-            arrival_ns: 0,
-            first_token_ns: Some(ttft_ns),
-            end_ns,
-            prompt_tokens: 100,
-            output_tokens,
-            cached_tokens: 25,
-            tier: Tier::Standard,
-            prefill_device: Some(0),
-            decode_device: Some(0),
-            predicted_ttft_ns: 0,
-            migrations: 0,
-            preemptions: 0,
-            status: Status::Ok,
-        }
-    }
-
-    fn device(role: Role) -> Device {
-        Device {
-            name: String::new(),
-            role,
-            steps: crate::StepModel::default(),
-            kv_capacity_tokens: 1,
-            step_tokens: 1,
-            most_sequences: 1,
-            cost_per_hour: 0.0,
-            watts: None,
-            numa: 0,
-        }
-    }
+    use crate::testing::{device, outcome};
 
     #[test]
     fn a_run_is_summed_up_as_by_hand() {

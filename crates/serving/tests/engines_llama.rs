@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proftool_serving::admission::Everyone;
 use proftool_serving::engines::{
-    Clock, Ending, Endpoint, Engines, Job, Options, Plan, Round, Served, discover, drive, rounds,
+    Clock, Ending, Endpoint, Engines, Job, Model, Options, Plan, Round, Served, describe, drive, rounds,
 };
 use proftool_serving::log::{Head, Log, Time};
 use proftool_serving::sources::{Lengths, Synthetic, synthetic};
@@ -70,8 +70,10 @@ fn endpoints(engines: &Engines) -> Vec<Endpoint> {
         numa: 0,
     };
     let endpoint = |(at, address): (usize, &_)| {
-        let model = discover(address).expect("a model");
-        Endpoint { address: Clone::clone(address), model, device: device(at) }
+        let Model { name, context_tokens } = describe(address, None).expect("a model");
+        // What each slot has.
+        assert_eq!(context_tokens, Some(u64::from(CONTEXT / SLOTS)));
+        Endpoint { address: Clone::clone(address), model: name, context_tokens, device: device(at) }
     };
     engines.addresses().enumerate().map(endpoint).collect()
 }

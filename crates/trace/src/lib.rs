@@ -6,6 +6,7 @@
 pub mod artifact;
 #[cfg(feature = "polars")]
 mod batch;
+pub mod decimal;
 #[cfg(feature = "polars")]
 pub mod frame;
 pub mod manifest;

@@ -23,8 +23,10 @@ pub struct Target {
     /// How it is run.
     pub run: Run,
     /// Every parameter with its effective value.
-    pub(crate) resolve: fn(&Settings) -> Result<BTreeMap<String, String>, Error>,
+    pub(crate) resolve: Resolve,
 }
+
+type Resolve = fn(&Target, &Settings) -> Result<BTreeMap<String, String>, Error>;
 
 impl Target {
     /// Every parameter with its effective value, defaults included, also those that depend on the machine.
@@ -32,7 +34,7 @@ impl Target {
     /// # Errors
     /// For the first parameter that is unknown or has a bad value.
     pub fn resolve(&self, settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
-        (self.resolve)(settings)
+        (self.resolve)(self, settings)
     }
 
     /// Makes the session of a target that runs in measured blocks.
@@ -76,7 +78,7 @@ pub struct Once {
     /// Slug of the devices for these (resolved) parameters; none where they are this machine's.
     pub hardware_key: fn(&BTreeMap<String, String>) -> Option<String>,
     /// Runs it: the raw file goes into the folder of `place`.
-    pub serve: fn(&Settings, &Place<'_>) -> Result<Served, Error>,
+    pub serve: fn(&Target, &Settings, &Place<'_>) -> Result<Served, Error>,
 }
 
 /// Where such a target runs.

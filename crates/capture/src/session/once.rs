@@ -89,7 +89,7 @@ fn run(request: &Request<'_>, target: &'static Target, parameters: BTreeMap<Stri
     let start_unix_ns = unix_ns();
     let served = draft.raw_dir(once.pass).map_err(Error::from).and_then(|folder| {
         let place = Place { folder: &folder, stop: request.stop };
-        (once.serve)(&request.settings(), &place).map_err(|error| match Error::refused(error) {
+        (once.serve)(target, &request.settings(), &place).map_err(|error| match Error::refused(error) {
             Error::Usage(reason) => Error::Prepare { target: target.name, reason },
             other => other,
         })

@@ -21,17 +21,24 @@ use crate::requests::lines::Lines;
 pub const IMPORTER: Importer = Importer {
     name: "router_log",
     doc: "The router log of a simulation or of a run on real engines: requests, steps, samples, decisions.",
-    sniff: |head| head.bytes.starts_with(MAGIC),
+    sniff: |head| is_head(head.bytes),
     import,
 };
 
-const MAGIC: &[u8] = br#"{"format":"proftool-router-log","#;
+/// What the file begins with, apart from blanks: whoever prints the lines anew sets blanks of their own.
+const MAGIC: [&[u8]; 5] = [b"{", b"\"format\"", b":", b"\"proftool-router-log\"", b","];
 /// The newest version that is read: of a larger major one nothing, of a larger minor one what is known of it.
 const MAJOR: u16 = 1;
 const MINOR: u16 = 0;
 const AGAIN: &str = "run it again; nothing was taken from it";
 const NO_END: &str = "it has no last line: the run was ended early, and what came after is missing";
 const CUT: &str = "the last line is incomplete: the run was ended while it was written";
+
+/// Whether the file begins as a router log does.
+fn is_head(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    MAGIC.iter().try_fold(bytes, |rest, part| rest.trim_ascii_start().strip_prefix(*part)).is_some()
+}
 
 /// Events come before the row of their request, which the log of a run that was killed may not have. Where that is so, the
 /// file is read a second time without those events, so that memory holds no rows.

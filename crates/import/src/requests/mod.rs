@@ -4,7 +4,6 @@
 pub(crate) mod aiperf;
 pub(crate) mod clock;
 pub(crate) mod columns;
-pub(crate) mod decimal;
 pub(crate) mod genai;
 pub(crate) mod generic;
 pub(crate) mod json;
@@ -16,6 +15,8 @@ pub(crate) mod shape;
 pub(crate) mod sse;
 #[cfg(test)]
 pub(crate) mod testing;
+
+pub(crate) use proftool_trace::decimal;
 
 use crate::Error;
 use crate::raw::Source;

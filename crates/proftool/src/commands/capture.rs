@@ -156,20 +156,7 @@ impl Finished {
             return failed.outcome();
         }
         for artifact in &self.artifacts {
-            let failed =
-                artifact.manifest.results.checks.iter().find(|check| check.max_relative_error > check.tolerance);
-            if let Some(check) = failed {
-                return Err(Failure::new(
-                    Kind::Target,
-                    anyhow::anyhow!(
-                        "{} computed wrong outputs: {} deviates by {:.2e}, allowed {:.0e} (hint: its times mean nothing until this is mended)",
-                        artifact.manifest.target.name,
-                        check.name,
-                        check.max_relative_error,
-                        check.tolerance
-                    ),
-                ));
-            }
+            verified(artifact)?;
         }
         if strict && self.data_loss {
             let hint = "see the issues in the report; record fewer iterations";
@@ -177,6 +164,25 @@ impl Finished {
         }
         Ok(0)
     }
+}
+
+/// Goes on unless a check of the artifact's outputs failed.
+///
+/// # Errors
+/// For the first that failed.
+pub(crate) fn verified(artifact: &Artifact) -> Result<(), Failure> {
+    let failed = artifact.manifest.results.checks.iter().find(|check| check.max_relative_error > check.tolerance);
+    let Some(check) = failed else { return Ok(()) };
+    Err(Failure::new(
+        Kind::Target,
+        anyhow::anyhow!(
+            "{} computed wrong outputs: {} deviates by {:.2e}, allowed {:.0e} (hint: its times mean nothing until this is mended)",
+            artifact.manifest.target.name,
+            check.name,
+            check.max_relative_error,
+            check.tolerance
+        ),
+    ))
 }
 
 /// What to capture, checked as far as it can be before anything is written or run.

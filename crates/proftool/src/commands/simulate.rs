@@ -4,6 +4,8 @@ mod artifacts;
 mod capacity;
 mod cases;
 mod chart;
+mod parameters;
+mod requests;
 mod setup;
 mod summary;
 mod trend;
@@ -11,6 +13,7 @@ mod values;
 
 use std::path::PathBuf;
 
+use super::capture;
 use crate::failure::{Failure, Outcome as Exit};
 use crate::output::{self, Format};
 use crate::{interrupt, tty};
@@ -151,9 +154,11 @@ pub(crate) fn run(args: &Args) -> Exit {
         return Ok(0);
     }
     let rows = all(&cases(args, &setup.makers), args, |case| one(case, &setup))?;
-    for artifact in rows.iter().filter_map(|row| row.artifact.as_ref()) {
-        tty::say(&artifact.display().to_string());
+    let artifacts = || rows.iter().filter_map(|row| row.artifact.as_ref());
+    for artifact in artifacts() {
+        tty::say(&artifact.path.display().to_string());
     }
+    artifacts().try_for_each(capture::verified)?;
     if let Some(path) = &args.chart {
         chart::write(path, &rows)?;
     }

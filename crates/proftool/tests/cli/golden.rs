@@ -29,7 +29,7 @@ fn groups() -> Vec<PathBuf> {
     found
 }
 
-fn compare(expected: &Path, found: &str) -> Result<(), String> {
+pub(super) fn compare(expected: &Path, found: &str) -> Result<(), String> {
     if std::env::var_os("PROFTOOL_BLESS").is_some() {
         std::fs::create_dir_all(expected.parent().expect("a file has a folder")).expect("the folder can be made");
         std::fs::write(expected, found).expect("the file can be written");

@@ -23,7 +23,8 @@ fn the_telemetry_driven_policy_has_lower_ttft_variance_and_more_tokens_than_roun
     for scenario in ["flagship_vs_mid", "mig_slices"] {
         for burst in ["1", "4"] {
             let arguments = ["simulate", "--policy", "round_robin,ewma_score", "--scenario", scenario];
-            let more = ["--burst-factor", burst, "--arrival-rate", "16", "--seeds", "3", "--format", "json"];
+            // Near what the smaller cluster can do: far below it, tokens a second are those that arrive, whatever the policy.
+            let more = ["--burst-factor", burst, "--arrival-rate", "24", "--seeds", "3", "--format", "json"];
             let rows = rows(&place.ok(&[&arguments[..], &more[..]].concat()).out);
             let of = |policy: &str| rows.iter().filter(|row| row["policy"] == policy).collect::<Vec<_>>();
             let (plain, scored) = (of("round_robin"), of("ewma_score"));
@@ -167,11 +168,47 @@ fn a_failing_device_and_a_step_of_the_load_are_seen_over_time() {
     assert!(ran.err.contains("TTFT, median of every") && ran.err.contains("  round_robin  load 1  "), "{}", ran.err);
 }
 
+/// Every option that changes a result is a parameter, and the log was read back.
+fn described(manifest: &Value) {
+    let parameters = &manifest["target"]["parameters"];
+    let scored = parameters["policy"] == "ewma_score";
+    for (name, value) in [
+        ("fail", "decode_flagship_1@2:3.5"),
+        ("requests_from", "none"),
+        ("requests", "300"),
+        ("arrival_rate", "24"),
+        ("tenants", "3"),
+        ("prefill_gpus", "2"),
+        ("decode_gpus", "4"),
+        ("slo_ttft_ms", "500"),
+        ("migration_period_ms", "250"),
+        ("load", "1"),
+    ] {
+        assert_eq!(parameters[name], value, "{name}: {parameters}");
+    }
+    // A policy's knobs are those that it has, at their defaults where they were not given.
+    assert_eq!(parameters.get("migration_gap"), scored.then(|| Value::from("0.3")).as_ref());
+    assert_eq!(parameters.get("migration_budget"), scored.then(|| Value::from("32")).as_ref());
+    assert!(parameters.get("step").is_none() && parameters.get("reserve").is_none(), "{parameters}");
+    let results = &manifest["results"];
+    assert_eq!(results["verified"], true, "{results}");
+    let checks = results["checks"].as_array().expect("checks");
+    assert!(checks.len() == 5 && checks.iter().all(|check| check["values"].as_u64() > Some(0)), "{checks:?}");
+}
+
 #[test]
 fn cases_become_artifacts_whose_metrics_say_the_same() {
     let place = Place::new();
-    let arguments =
-        ["simulate", "--policy", "round_robin,least_delay", "--requests", "300", "--tenants", "3", "--format", "json"];
+    let names = [
+        "simulate",
+        "--policy",
+        "round_robin,ewma_score",
+        "--set",
+        "migration_gap=0.3",
+        "--fail",
+        "decode_flagship_1@2:3.5",
+    ];
+    let arguments = [&names[..], &["--requests", "300", "--tenants", "3", "--format", "json"]].concat();
     let plain = place.ok(&arguments).out;
     let ran = place.ok(&[&arguments[..], &["--artifacts", "artifacts"]].concat());
     // Writing everything down changes nothing.
@@ -186,6 +223,7 @@ fn cases_become_artifacts_whose_metrics_say_the_same() {
             (&manifest["time"], &manifest["hardware_key"]),
             (&"simulated".into(), &"simulated-flagship_vs_mid-2p4d".into())
         );
+        described(&manifest);
     }
     let rows = rows(&plain);
     let analyzed = place.ok(&["analyze", "--artifacts", "artifacts", "--metric", "serving", "--format", "json"]).out;
@@ -227,6 +265,21 @@ fn capacity_meets_the_share_and_the_next_rate_does_not() {
     };
     assert!(at("capacity_load") >= 0.8 && at("failed_load") < 0.8, "{found}");
     assert!(number(&found, "capacity_requests_per_s") < number(&found, "failed_requests_per_s"), "{found}");
+}
+
+#[test]
+fn a_failure_meets_the_same_requests_at_every_rate_of_a_search_for_capacity() {
+    let place = Place::new();
+    let common = ["simulate", "--policy", "least_loaded", "--requests", "400", "--format", "json"];
+    let found = |more: &[&str]| rows(&place.ok(&[&common[..], &["--capacity", "0.8"], more].concat()).out).remove(0);
+    let failing = found(&["--fail", "decode_flagship_0@4:12"]);
+    let load = number(&failing, "capacity_load");
+    // The 400 requests span some 17 s; sooner by the load that was found, the failure leaves the same attainment.
+    let fail = format!("decode_flagship_0@{}:{}", 4.0 / load, 12.0 / load);
+    let row = rows(&place.ok(&[&common[..], &["--loads", &load.to_string(), "--fail", &fail]].concat()).out).remove(0);
+    let same = |column| (number(&row, column) - number(&failing, column)).abs() < 1e-9;
+    assert!(same("slo_attainment_ratio"), "{row} {failing}");
+    assert!(load < number(&found(&[]), "capacity_load"), "{failing}");
 }
 
 #[test]
@@ -273,6 +326,8 @@ fn what_cannot_be_simulated_is_refused_with_what_can() {
     place.ok(&["simulate", "--requests-from", "gap.csv"]);
     for (arguments, code, part) in [
         (&["--policy", "round_robbin"][..], 2, "round_robin"),
+        (&["--policy", "round_robin, round_robin"], 2, "names round_robin twice"),
+        (&["--loads", "1,2,1.0"], 2, "--loads has 1 twice"),
         (&["--scenario", "x"], 2, "flagship_vs_mid"),
         (&["--model", "llama"], 2, "llama-3.1-8b"),
         (&["--set", "migration_gap=x"], 2, "is no number"),

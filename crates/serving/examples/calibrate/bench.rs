@@ -42,7 +42,12 @@ impl Bench {
         };
         let mut endpoints = Vec::new();
         for (at, address) in engines.addresses().enumerate() {
-            endpoints.push(Endpoint { address: address.clone(), model: discover(address)?, device: device(at) });
+            endpoints.push(Endpoint {
+                address: address.clone(),
+                model: discover(address)?,
+                context_tokens: None,
+                device: device(at),
+            });
         }
         Ok(Self { endpoints, nonce: 1 })
     }
@@ -106,6 +111,17 @@ impl Times {
             failed: served.len() - whole().count(),
         }
     }
+
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.ttft.extend(more.ttft);
+        self.tpot.extend(more.tpot);
+        self.failed += more.failed;
+    }
+
+    /// The medians of TTFT and TPOT in ms.
+    pub(crate) fn ms(&self) -> [f64; 2] {
+        [&self.ttft, &self.tpot].map(|times| median(times) / 1e6)
+    }
 }
 
 struct Simulated {
@@ -115,15 +131,12 @@ struct Simulated {
 
 impl Sink for Simulated {
     fn outcome(&mut self, outcome: &Outcome) {
-        let Some(first_ns) = outcome.first_token_ns else {
+        let Some(ttft_ns) = outcome.ttft_ns() else {
             self.times.failed += 1;
             return;
         };
-        self.times.ttft.push((first_ns - outcome.arrival_ns) as f64 + self.overhead_ns);
-        let more = i64::from(outcome.output_tokens) - 1;
-        if more > 0 {
-            self.times.tpot.push((outcome.end_ns - first_ns) as f64 / more as f64);
-        }
+        self.times.ttft.push(ttft_ns as f64 + self.overhead_ns);
+        self.times.tpot.extend(outcome.tpot_ns().map(|ns| ns as f64));
     }
 }
 

@@ -31,11 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure::warm_up(&mut bench)?;
     let (prefilled, decoded) = measure::fitted(&mut bench)?;
     let fitted = fit(&prefilled, &decoded).ok_or("the times measured can't be fitted")?;
-    let factors = measure::under_load(&mut bench, &fitted)?;
-    let compared = measure::others(&mut bench, &measure::scaled(&fitted, factors))?;
-    print!(
-        "{}",
-        report::markdown(command, (slots, context), (&prefilled, &decoded), (&fitted, factors), &compared, &load)
-    );
+    let loads: Result<Vec<_>, _> = measure::LOADS.iter().map(|&at| measure::at_load(&mut bench, &fitted, at)).collect();
+    print!("{}", report::markdown(command, (slots, context), (&prefilled, &decoded), &fitted, &loads?, &load));
     Ok(())
 }

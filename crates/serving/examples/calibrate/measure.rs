@@ -18,24 +18,32 @@ const BATCH_OUTPUT: u32 = 64;
 /// Groups of each.
 const REPEATS: usize = 9;
 /// Shares of the engines' capacity at which others are predicted, and the policies that place them.
-const LOADS: [f64; 3] = [0.3, 0.5, 0.7];
+pub(crate) const LOADS: [f64; 3] = [0.3, 0.5, 0.7];
 const POLICIES: [&str; 2] = ["round_robin", "least_loaded"];
-const OTHERS: usize = 64;
-const SEEDS: u64 = 2;
-/// The run at load from which the factors come: none of its requests is predicted later.
-const REFINE: usize = 100;
-const REFINE_LOAD: f64 = 0.5;
+/// Rounds at each load, and requests of each run in a round. Medians are over all rounds: as many requests that a median moves
+/// little with one more or less, and in turns, since a machine that others share is some percent faster or slower for minutes.
+const ROUNDS: u64 = 4;
+const OTHERS: usize = 40;
+/// Seeds of the first rounds: of the requests that the model is fitted to, and of those that it predicts.
 const REFINE_SEED: u64 = 7;
+const OTHERS_SEED: u64 = 100;
 const REFINE_STEPS: usize = 20;
 const OTHER_PROMPTS: (u32, u32) = (20, 250);
-const OTHER_OUTPUTS: (u32, u32) = (16, 64);
+const OTHER_OUTPUTS: (u32, u32) = (32, 128);
 
-/// A run on the engines and its prediction.
+/// What was measured at a load, and how the simulator predicts it.
+pub(crate) struct AtLoad {
+    pub(crate) load: f64,
+    pub(crate) per_s: f64,
+    /// How many times as long prompts and decoding take as when they were fitted.
+    pub(crate) factors: [f64; 2],
+    /// A policy with its runs on the engines and their prediction.
+    pub(crate) compared: Vec<Compared>,
+}
+
+/// The runs of a policy and their prediction.
 pub(crate) struct Compared {
     pub(crate) policy: &'static str,
-    pub(crate) load: f64,
-    pub(crate) seed: u64,
-    pub(crate) per_s: f64,
     pub(crate) measured: Times,
     pub(crate) simulated: Times,
 }
@@ -83,17 +91,48 @@ pub(crate) fn fitted(bench: &mut Bench) -> Result<(Vec<Prefilled>, Vec<Decoded>)
     Ok((prefilled.collect(), decoded.collect()))
 }
 
-/// How many times as long prompts and decoding take under load as when they were fitted. Engines share a machine: how much
-/// the others disturb depends on how busy they are, which differs from the all-or-nothing of the groups. From a run of its
-/// own at a middle load: both factors are changed until the simulated medians are the measured ones.
-pub(crate) fn under_load(bench: &mut Bench, fitted: &Fitted) -> Result<[f64; 2], Box<dyn Error>> {
-    let workload = other(REFINE_LOAD * capacity_per_s(fitted), REFINE_SEED, REFINE);
-    let measured = Times::of(&bench.run(&workload, "round_robin")?);
+/// Other requests, in an open loop at a load: measured, and predicted.
+///
+/// How long a step takes depends on how busy the engines are, which no group of requests shows: engines disturb one another,
+/// and an engine that was idle finds its weights gone from the caches that its core shares. So other requests again are run in
+/// between, from which come two factors; none of those is predicted.
+pub(crate) fn at_load(bench: &mut Bench, fitted: &Fitted, load: f64) -> Result<AtLoad, Box<dyn Error>> {
+    bench.learn(fitted);
+    let per_s = load * capacity_per_s(fitted);
+    let workloads = |seed: u64| (0..ROUNDS).map(move |round| other(per_s, seed + round, OTHERS));
+    let (refining, predicted): (Vec<_>, Vec<_>) = (workloads(REFINE_SEED).collect(), workloads(OTHERS_SEED).collect());
+    let (mut refine, mut others) = (Times::default(), vec![Times::default(); POLICIES.len()]);
+    for (round, (refining, predicted)) in refining.iter().zip(&predicted).enumerate() {
+        refine.extend(Times::of(&bench.run(refining, POLICIES[round % POLICIES.len()])?));
+        for turn in 0..POLICIES.len() {
+            let policy = (round + turn) % POLICIES.len();
+            others[policy].extend(Times::of(&bench.run(predicted, POLICIES[policy])?));
+        }
+    }
+    let factors = refined(bench, fitted, &refining, &refine)?;
+    let model = scaled(fitted, factors);
+    bench.learn(&model);
+    let mut compared = Vec::new();
+    for (policy, measured) in POLICIES.into_iter().zip(others) {
+        let simulated = simulated(bench, &model, &predicted, |_| policy)?;
+        eprintln!("{policy} at {load}: TTFT and TPOT {:?} ms measured, {:?} simulated", measured.ms(), simulated.ms());
+        compared.push(Compared { policy, measured, simulated });
+    }
+    Ok(AtLoad { load, per_s, factors, compared })
+}
+
+/// The factors with which the simulated medians of runs are the measured ones.
+fn refined(
+    bench: &mut Bench,
+    fitted: &Fitted,
+    refining: &[Workload],
+    measured: &Times,
+) -> Result<[f64; 2], Box<dyn Error>> {
     let mut factors = [1.0_f64; 2];
     for _ in 0..REFINE_STEPS {
         let now = scaled(fitted, factors);
         bench.learn(&now);
-        let simulated = bench.simulated(&workload, "round_robin", &now)?;
+        let simulated = simulated(bench, &now, refining, |round| POLICIES[round % POLICIES.len()])?;
         let beyond = |times: &[f64]| (median(times) - fitted.overhead_ns).max(1.0);
         // The root: waiting makes times grow faster than the factors.
         factors[0] *= (beyond(&measured.ttft) / beyond(&simulated.ttft)).sqrt();
@@ -102,8 +141,21 @@ pub(crate) fn under_load(bench: &mut Bench, fitted: &Fitted) -> Result<[f64; 2],
     Ok(factors)
 }
 
+fn simulated(
+    bench: &Bench,
+    model: &Fitted,
+    workloads: &[Workload],
+    policy: impl Fn(usize) -> &'static str,
+) -> Result<Times, Box<dyn Error>> {
+    let mut times = Times::default();
+    for (round, workload) in workloads.iter().enumerate() {
+        times.extend(bench.simulated(workload, policy(round), model)?);
+    }
+    Ok(times)
+}
+
 /// The model with other times of prompts and of decoding.
-pub(crate) fn scaled(fitted: &Fitted, [prefill, decode]: [f64; 2]) -> Fitted {
+fn scaled(fitted: &Fitted, [prefill, decode]: [f64; 2]) -> Fitted {
     let mut scaled = *fitted;
     let cost = &mut scaled.steps.compute;
     cost.prefill_token *= prefill;
@@ -112,29 +164,6 @@ pub(crate) fn scaled(fitted: &Fitted, [prefill, decode]: [f64; 2]) -> Fitted {
     cost.kv_token *= decode;
     scaled.steps.base_ns *= decode;
     scaled
-}
-
-/// Other requests, in an open loop at several loads: measured, and predicted.
-pub(crate) fn others(bench: &mut Bench, fitted: &Fitted) -> Result<Vec<Compared>, Box<dyn Error>> {
-    bench.learn(fitted);
-    let mut all = Vec::new();
-    for load in LOADS {
-        for seed in 0..SEEDS {
-            let per_s = load * capacity_per_s(fitted);
-            let workload = other(per_s, 100 + seed, OTHERS);
-            for policy in POLICIES {
-                let measured = Times::of(&bench.run(&workload, policy)?);
-                let simulated = bench.simulated(&workload, policy, fitted)?;
-                eprintln!(
-                    "{policy} at {load}: TTFT {:.1} ms measured, {:.1} simulated",
-                    median(&measured.ttft) / 1e6,
-                    median(&simulated.ttft) / 1e6
-                );
-                all.push(Compared { policy, load, seed, per_s, measured, simulated });
-            }
-        }
-    }
-    Ok(all)
 }
 
 fn other(per_s: f64, seed: u64, requests: usize) -> Workload {

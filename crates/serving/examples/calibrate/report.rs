@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use proftool_serving::engines::{Decoded, Fitted, Prefilled};
 
-use crate::bench::median;
-use crate::measure::Compared;
+use crate::measure::AtLoad;
 
 /// What medians may be off by.
 const ALLOWED: f64 = 0.15;
@@ -26,8 +25,8 @@ pub(crate) fn markdown(
     command: &str,
     (slots, context): (u32, u32),
     (prefilled, decoded): (&[Prefilled], &[Decoded]),
-    (fitted, factors): (&Fitted, [f64; 2]),
-    compared: &[Compared],
+    fitted: &Fitted,
+    loads: &[AtLoad],
     load: &str,
 ) -> String {
     let mut text = String::new();
@@ -63,13 +62,8 @@ pub(crate) fn markdown(
         fitted.ttft_error * 100.0,
         fitted.tpot_error * 100.0
     );
-    let _ = writeln!(
-        text,
-        "Under load (a run of its own) prompts take {:.2} and decoding {:.2} times as long; both are multiplied in below.\n",
-        factors[0], factors[1]
-    );
     measured(&mut text, prefilled, decoded);
-    predictions(&mut text, compared);
+    predictions(&mut text, loads);
     text
 }
 
@@ -92,27 +86,30 @@ fn measured(text: &mut String, prefilled: &[Prefilled], decoded: &[Decoded]) {
     let _ = writeln!(text);
 }
 
-fn predictions(text: &mut String, compared: &[Compared]) {
-    let _ = writeln!(text, "## Other requests, predicted\n");
+fn predictions(text: &mut String, loads: &[AtLoad]) {
     let _ = writeln!(
         text,
-        "| policy | load | requests/s | seed | TTFT p50 measured | simulated | off by | TPOT p50 measured | simulated | off by | failed |"
+        "## Other requests, predicted\n\n`factors`: how many times as long prompts and decoding take at that load as when they were fitted, from other requests again, run in between.\n"
     );
-    let _ = writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    let _ = writeln!(
+        text,
+        "| policy | load | requests/s | factors | requests | TTFT p50 measured | simulated | off by | TPOT p50 measured | simulated | off by | failed |"
+    );
+    let _ = writeln!(text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let mut worst = [0.0_f64; 2];
-    for row in compared {
-        let medians =
-            [&row.measured.ttft, &row.simulated.ttft, &row.measured.tpot, &row.simulated.tpot].map(|all| median(all));
-        let off = [error(medians[1], medians[0]), error(medians[3], medians[2])];
+    for (at, row) in loads.iter().flat_map(|at| at.compared.iter().map(move |row| (at, row))) {
+        let ([ttft, tpot], [ttft_simulated, tpot_simulated]) = (row.measured.ms(), row.simulated.ms());
+        let off = [error(ttft_simulated, ttft), error(tpot_simulated, tpot)];
         worst = [worst[0].max(off[0].abs()), worst[1].max(off[1].abs())];
-        let [ttft, ttft_simulated, tpot, tpot_simulated] = medians.map(|ns| ns / 1e6);
         let _ = writeln!(
             text,
-            "| {} | {:.1} | {:.2} | {} | {ttft:.1} ms | {ttft_simulated:.1} ms | {:+.1} % | {tpot:.2} ms | {tpot_simulated:.2} ms | {:+.1} % | {} |",
+            "| {} | {:.1} | {:.2} | {:.2}, {:.2} | {} | {ttft:.1} ms | {ttft_simulated:.1} ms | {:+.1} % | {tpot:.2} ms | {tpot_simulated:.2} ms | {:+.1} % | {} |",
             row.policy,
-            row.load,
-            row.per_s,
-            row.seed,
+            at.load,
+            at.per_s,
+            at.factors[0],
+            at.factors[1],
+            row.measured.ttft.len(),
             off[0] * 100.0,
             off[1] * 100.0,
             row.measured.failed

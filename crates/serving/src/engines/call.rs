@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::chunk::{Lines, Usage, read};
+use super::chunk::{Events, Usage, read};
 use super::failure::Failure;
 use super::http::{Address, Answer, message, read as receive};
 use super::{Clock, Limits};
@@ -113,18 +113,19 @@ pub(super) async fn exchange(
 ) -> Result<Whole, Failure> {
     let (address, path) = to;
     let stream = address.connect(limits.connect).await?;
-    // An engine may refuse before it has read all: what it says counts, and where it says nothing, reading fails.
-    let _ = address.post(&stream, path, body).await;
+    // The first content counts from the beginning of the request, any other part of the stream from the one before.
+    let mut since = Instant::now();
+    // An engine may refuse before it has read all, or never read: what it says counts, and where it says nothing, reading
+    // fails.
+    let _ = timeout(limits.first_token, address.post(&stream, path, body)).await;
     tell(Told::Sent, clock.now_ns());
     let (mut answer, mut reading, mut decoded) = (Answer::default(), Reading::default(), Vec::new());
     let mut buffer = vec![0; BUFFER];
-    // The first content counts from the request, any other part from the one before.
-    let mut since = Instant::now();
     loop {
         let (limit, late) = if reading.began {
-            (limits.stall, Failure::Stalled(limits.stall.as_secs()))
+            (limits.stall, Failure::Stalled(limits.stall))
         } else {
-            (limits.first_token, Failure::FirstToken(limits.first_token.as_secs()))
+            (limits.first_token, Failure::FirstToken(limits.first_token))
         };
         let left = limit.saturating_sub(since.elapsed());
         let read = timeout(left, receive(&stream, &mut buffer)).await.map_err(|_| late)?.map_err(|_| Failure::Cut)?;
@@ -137,8 +138,12 @@ pub(super) async fn exchange(
         if reading.push(&decoded, at_ns, &mut tell)? {
             since = Instant::now();
         }
-        if reading.done || read == 0 || answer.whole(false) {
-            return reading.end(answer.whole(read == 0));
+        let whole = answer.whole(read == 0);
+        if whole && !reading.done {
+            reading.last(at_ns, &mut tell)?;
+        }
+        if reading.done || read == 0 || whole {
+            return reading.end(whole);
         }
     }
 }
@@ -146,7 +151,7 @@ pub(super) async fn exchange(
 /// What is known of a stream.
 #[derive(Debug, Default)]
 struct Reading {
-    lines: Lines,
+    events: Events,
     began: bool,
     finished: bool,
     done: bool,
@@ -155,26 +160,34 @@ struct Reading {
 }
 
 impl Reading {
-    /// Takes what arrived; gives whether it held content.
+    /// Takes what arrived; gives whether the stream went on: with its first content, or anything after that.
     fn push(&mut self, bytes: &[u8], at_ns: i64, tell: &mut impl FnMut(Told, i64)) -> Result<bool, Failure> {
-        let Self { lines, began, finished, done, last_ns, usage } = self;
-        let mut content = false;
-        lines.push(bytes, |data| {
+        let Self { events, began, finished, done, last_ns, usage } = self;
+        let mut on = false;
+        events.push(bytes, |data| {
             let chunk = read(data)?;
             if chunk.content {
                 tell(Told::Content, at_ns);
-                content = true;
             }
             if chunk.content || chunk.finished {
                 *last_ns = at_ns;
             }
             *began |= chunk.content;
+            on |= *began;
             *finished |= chunk.finished;
             *done |= chunk.done;
             *usage = chunk.usage.or(*usage);
             Ok(())
         })?;
-        Ok(content)
+        Ok(on)
+    }
+
+    /// The body is whole: its last event may lack the empty line behind it. One that is no event was cut.
+    fn last(&mut self, at_ns: i64, tell: &mut impl FnMut(Told, i64)) -> Result<(), Failure> {
+        match self.push(b"\n\n", at_ns, tell) {
+            Err(Failure::Garbage(_)) => Err(Failure::Cut),
+            result => result.map(|_| ()),
+        }
     }
 
     /// The end: engines say why an output ended, or that the stream is over. One that does neither was cut, as was one

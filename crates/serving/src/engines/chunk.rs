@@ -4,57 +4,86 @@ use serde::Deserialize;
 
 use super::failure::{Failure, shortened};
 
-/// Splits an event stream into the data of its events (WHATWG HTML, section 9.2, without event names and retry times).
+/// Splits an event stream into the data of its events (WHATWG HTML, section 9.2, without ids and retry times).
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct Events {
+    /// The line that has no end yet.
     rest: Vec<u8>,
+    /// Data of the event that has no end yet, and whether it has some.
+    data: Option<Vec<u8>>,
+    /// Whether that event is named `error`.
+    error: bool,
+    /// Its last comment.
+    comment: Vec<u8>,
 }
 
-/// Longer lines are garbage.
-const LONGEST_LINE: usize = 4 << 20;
+/// Longer lines and events are garbage.
+const LONGEST: usize = 4 << 20;
 
-impl Lines {
-    /// Takes what arrived and hands out the data of each whole line.
+impl Events {
+    /// Takes what arrived and hands out the data of each whole event.
     ///
     /// # Errors
-    /// What `each` says, or that a line has no end.
+    /// What `each` says, that an event is an error, or that one has no end.
     pub(super) fn push(
         &mut self,
         bytes: &[u8],
         mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.rest.extend_from_slice(bytes);
+        let mut text = std::mem::take(&mut self.rest);
+        text.extend_from_slice(bytes);
         let mut from = 0;
-        while let Some(length) = self.rest[from..].iter().position(|&byte| byte == b'\n') {
-            let line = self.rest[from..from + length].trim_ascii_end();
+        while let Some(length) = text[from..].iter().position(|&byte| byte == b'\n') {
+            let line = text[from..from + length].trim_ascii_end();
             from += length + 1;
-            if let Some(data) = data(line)? {
-                each(data)?;
+            if !line.is_empty() {
+                self.line(line)?;
+            } else if let Some(data) = self.end()? {
+                each(&data)?;
             }
         }
-        self.rest.drain(..from);
-        if self.rest.len() > LONGEST_LINE {
-            return Err(Failure::Garbage("a line of the event stream has no end".to_owned()));
+        text.drain(..from);
+        self.rest = text;
+        if self.rest.len() + self.data.as_ref().map_or(0, Vec::len) > LONGEST {
+            return Err(Failure::Garbage("an event of the stream has no end".to_owned()));
         }
         Ok(())
     }
+
+    /// A line that is not empty.
+    fn line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match &line[..colon] {
+            b"" => self.comment = value.to_vec(),
+            b"data" => match &mut self.data {
+                Some(data) => {
+                    data.push(b'\n');
+                    data.extend_from_slice(value);
+                }
+                None => self.data = Some(value.to_vec()),
+            },
+            b"event" => self.error = value == b"error",
+            b"id" | b"retry" => {}
+            // llama.cpp's older servers tell errors in a field of that name.
+            b"error" => return Err(told(value)),
+            _ => return Err(Failure::Garbage(format!("not an event: {}", shortened(&String::from_utf8_lossy(line))))),
+        }
+        Ok(())
+    }
+
+    /// The end of an event: its data, where it has some. Dynamo's front end tells errors in events of that name, with the
+    /// message in a comment, and ends the stream with `[DONE]` like any other.
+    fn end(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let (data, comment) = (self.data.take(), std::mem::take(&mut self.comment));
+        if std::mem::take(&mut self.error) { Err(told(data.as_ref().unwrap_or(&comment))) } else { Ok(data) }
+    }
 }
 
-/// The data of a line; none of empty lines, comments and other fields.
-fn data(line: &[u8]) -> Result<Option<&[u8]>, Failure> {
-    if line.is_empty() || line.starts_with(b":") {
-        return Ok(None);
-    }
-    let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
-    let value = line.get(colon + 1..).unwrap_or_default();
-    let value = value.strip_prefix(b" ").unwrap_or(value);
-    match &line[..colon] {
-        b"data" => Ok(Some(value)),
-        b"event" | b"id" | b"retry" => Ok(None),
-        // llama.cpp's older servers tell errors in a field of that name.
-        b"error" => Err(Failure::Engine(super::http::message(&String::from_utf8_lossy(value)))),
-        _ => Err(Failure::Garbage(format!("not an event: {}", shortened(&String::from_utf8_lossy(line))))),
-    }
+/// An error that an engine tells.
+fn told(message: &[u8]) -> Failure {
+    Failure::Engine(super::http::message(&String::from_utf8_lossy(message)))
 }
 
 /// What one event says.
@@ -104,6 +133,8 @@ struct Event {
     usage: Option<Usage>,
     #[serde(default)]
     error: Option<serde_json::Value>,
+    #[serde(default)]
+    object: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +158,15 @@ struct Delta {
     reasoning: Option<String>,
 }
 
+/// Reasons for an output's end that are none of its own: vLLM, SGLang and Dynamo say so where they gave a request up.
+const GIVEN_UP: [&str; 4] = ["abort", "error", "cancelled", "canceled"];
+
 impl Choice {
+    /// Why the engine gave the request up.
+    fn given_up(&self) -> Option<&str> {
+        self.finish_reason.as_deref().filter(|reason| GIVEN_UP.contains(reason))
+    }
+
     fn content(&self) -> bool {
         let parts = |delta: &Delta| {
             [&delta.content, &delta.reasoning_content, &delta.reasoning]
@@ -154,10 +193,17 @@ pub(super) fn read(data: &[u8]) -> Result<Chunk, Failure> {
             error.get("message").and_then(serde_json::Value::as_str).map_or_else(|| error.to_string(), str::to_owned);
         return Err(Failure::Engine(shortened(&message)));
     }
+    // vLLM before 0.9 tells errors as objects of their own.
+    if event.object.as_ref().is_some_and(|object| object == "error") {
+        return Err(told(data));
+    }
     if event.choices.is_none() && event.usage.is_none() {
         return Err(Failure::Garbage("an event without choices and usage".to_owned()));
     }
     let choices = event.choices.unwrap_or_default();
+    if let Some(reason) = choices.iter().find_map(Choice::given_up) {
+        return Err(Failure::Engine(format!("it gave the request up ({reason})")));
+    }
     Ok(Chunk {
         content: choices.iter().any(Choice::content),
         finished: choices.iter().any(|choice| choice.finish_reason.is_some()),
@@ -170,21 +216,35 @@ pub(super) fn read(data: &[u8]) -> Result<Chunk, Failure> {
 mod tests {
     use super::*;
 
+    fn all(text: &[u8], at_once: usize) -> Result<Vec<String>, Failure> {
+        let (mut events, mut all) = (Events::default(), Vec::new());
+        for part in text.chunks(at_once) {
+            events.push(part, |data| {
+                all.push(String::from_utf8_lossy(data).into_owned());
+                Ok(())
+            })?;
+        }
+        Ok(all)
+    }
+
     #[test]
     fn events_are_the_same_however_their_bytes_arrive() {
-        let text = b": hello\r\nevent: x\ndata: {\"a\":1}\r\n\r\ndata:b\n\ndata: [DONE]\n\n";
+        let text = b": hello\r\nevent: x\ndata: {\"a\":\r\ndata: 1}\r\n\r\ndata:b\n\n\nid: 3\n\ndata: [DONE]\n\n";
         for at_once in 1..text.len() {
-            let (mut lines, mut all) = (Lines::default(), Vec::new());
-            for part in text.chunks(at_once) {
-                let read = |data: &[u8]| {
-                    all.push(String::from_utf8_lossy(data).into_owned());
-                    Ok(())
-                };
-                lines.push(part, read).expect("events");
-            }
-            assert_eq!(all, ["{\"a\":1}", "b", "[DONE]"]);
+            assert_eq!(all(text, at_once).expect("events"), ["{\"a\":\n1}", "b", "[DONE]"]);
         }
-        assert!(Lines::default().push(b"<html>\n", |_| Ok(())).is_err());
+        assert!(all(b"<html>\n", 9).is_err());
+    }
+
+    #[test]
+    fn an_event_of_the_name_error_is_one_also_where_its_message_is_a_comment() {
+        let told = |text: &[u8]| all(text, 7).err().map(|failure| failure.to_string());
+        assert_eq!(
+            told(b"event: error\n: no worker left\n\ndata: [DONE]\n\n").as_deref(),
+            Some("engine_error: no worker left")
+        );
+        assert_eq!(told(b"event: error\ndata: {\"message\":\"x\"}\n\n").as_deref(), Some("engine_error: x"));
+        assert_eq!(told(b": keep-alive\n\nevent: message\ndata: a\n\n"), None);
     }
 
     #[test]
@@ -207,6 +267,12 @@ mod tests {
             read(b"{\"error\":{\"message\":\"out of memory\"}}"),
             Err(Failure::Engine("out of memory".to_owned()))
         );
+        assert_eq!(
+            read(b"{\"object\":\"error\",\"message\":\"too long\"}"),
+            Err(Failure::Engine("too long".to_owned()))
+        );
+        let given_up = read(br#"{"choices":[{"text":"","finish_reason":"abort"}]}"#);
+        assert!(matches!(given_up, Err(Failure::Engine(why)) if why.contains("abort")));
         for wrong in [&b"{}"[..], b"hello", b"{\"choices\":3}", b"[]", b"\xff"] {
             assert!(matches!(read(wrong), Err(Failure::Garbage(_))), "{wrong:?}");
         }

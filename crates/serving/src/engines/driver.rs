@@ -11,14 +11,15 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::books::{Books, Held};
-use super::call::{Told, Whole, body, exchange};
+use super::call::{Told, Whole};
 use super::journal::Journal;
-use super::pacer::{Pacer, arrival_ns};
+use super::pacer::Pacer;
+use super::telemetry::Telemetry;
 use super::{Ending, Endpoint, Error, Failure, Job, Served};
-use crate::admission::{Admission, Asked};
+use crate::admission::Admission;
 use crate::log::Log;
-use crate::policy::{State, predict_ttft_ns};
-use crate::{Ask, Cause, Cluster, Explanation, Migration, Policy, View};
+use crate::policy::State;
+use crate::{Cluster, Explanation, Migration, Policy, View};
 
 /// Sends a workload to endpoints under a policy, in an open loop: arrivals never wait for replies. Every request that
 /// arrived has a row in the log and one in the result, in the order of their ends.
@@ -89,30 +90,29 @@ pub(super) struct Live {
     pub(super) held: Held,
     pub(super) served: Served,
     pub(super) cached: u32,
-    task: AbortHandle,
+    pub(super) task: AbortHandle,
 }
 
 /// A run on engines.
 pub(super) struct Driver<'a, W: Write> {
     pub(super) job: &'a Job<'a>,
     pub(super) cluster: &'a Cluster,
-    start_ns: i64,
+    pub(super) start_ns: i64,
     pub(super) tell: UnboundedSender<Event>,
     pub(super) policy: &'a mut dyn Policy,
-    admission: &'a mut dyn Admission,
+    pub(super) admission: &'a mut dyn Admission,
     pub(super) journal: Journal<'a, W>,
     pub(super) books: Books<'a>,
     pub(super) targets: Vec<Arc<Endpoint>>,
     pub(super) lives: BTreeMap<usize, Live>,
     pub(super) served: Vec<Served>,
-    arrived: usize,
+    pub(super) arrived: usize,
     last_arrival_ns: Option<i64>,
-    cached: Vec<u32>,
-    why: Explanation,
+    pub(super) cached: Vec<u32>,
+    pub(super) why: Explanation,
     plan: Vec<Migration>,
-    /// Endpoints that are being read, and those without telemetry.
-    pub(super) reading: Vec<bool>,
-    pub(super) silent: Vec<bool>,
+    /// What is known of each endpoint's telemetry.
+    pub(super) telemetry: Vec<Telemetry>,
     next_read_ns: i64,
     next_flush_ns: i64,
     next_plan_ns: i64,
@@ -145,8 +145,7 @@ impl<'a, W: Write> Driver<'a, W> {
             cached: vec![0; endpoints],
             why: Explanation { wanted, ..Explanation::default() },
             plan: Vec::new(),
-            reading: vec![false; endpoints],
-            silent: vec![job.options.telemetry_period.is_none(); endpoints],
+            telemetry: vec![Telemetry::new(job.options.telemetry_period.is_some()); endpoints],
             next_read_ns: i64::MIN,
             next_flush_ns: FLUSH_NS,
             next_plan_ns: job.clock.now_ns(),
@@ -172,6 +171,7 @@ impl<'a, W: Write> Driver<'a, W> {
             self.journal
                 .issue("not_sent", "info", || format!("{not_sent} requests had not arrived when the run was stopped"));
         }
+        self.tell_silent();
         let now_ns = self.job.clock.now_ns();
         self.sample(now_ns);
         self.journal.end(now_ns);
@@ -186,68 +186,6 @@ impl<'a, W: Write> Driver<'a, W> {
             Event::Ended(number, at_ns, result) => self.ended(number, at_ns, result),
             Event::Read(endpoint, before, answer) => self.read(endpoint, before, answer),
         }
-    }
-
-    /// Asks policy and admission about a request, and sends it.
-    fn arrive(&mut self, number: usize, rest: &str) {
-        self.arrived += 1;
-        let request = &self.job.workload.requests[number];
-        let now_ns = self.job.clock.now_ns();
-        let mut served = Served {
-            request: number,
-            arrival_ns: arrival_ns(self.job.workload, self.start_ns, number),
-            sent_ns: None,
-            first_token_ns: None,
-            end_ns: now_ns,
-            prompt_tokens: request.prompt_tokens,
-            output_tokens: None,
-            cached_tokens: None,
-            endpoint: None,
-            predicted_ttft_ns: None,
-            ending: Ending::Ok,
-        };
-        self.books.cached(request, &mut self.cached);
-        let ask = Ask { number, request, cached_tokens: &self.cached, prefilled_on: None };
-        let view = View { now_ns, cluster: self.cluster, devices: &self.books.states };
-        (self.why.cause, self.why.runner_up) = (Cause::Prefill, None);
-        self.why.terms.clear();
-        let chosen = self.policy.place_prefill(&ask, &view, &mut self.why);
-        let chosen = chosen.filter(|&device| view.devices.get(device).is_some_and(|state| state.up));
-        self.journal.decision(now_ns, number, chosen, &self.why);
-        let Some(device) = chosen else {
-            served.ending = Ending::Failed(Failure::NoEndpoint);
-            return self.keep(served);
-        };
-        let predicted_ttft_ns = predict_ttft_ns(&view, device, &ask);
-        // A device without a step model predicts nothing.
-        let modelled = self.cluster.devices[device].steps.compute.prefill_token > 0.0;
-        served.predicted_ttft_ns = modelled.then_some(predicted_ttft_ns);
-        let slo = self.job.options.slos.of(request.tier);
-        if let Err(reason) = self.admission.admit(&Asked { ask, device, predicted_ttft_ns, slo }, &view) {
-            (self.why.cause, self.why.runner_up) = (Cause::Admit, None);
-            self.journal.decision(now_ns, number, None, &self.why);
-            served.ending = Ending::Rejected(reason);
-            return self.keep(served);
-        }
-        served.endpoint = Some(device);
-        let cached = self.cached[device];
-        let held = self.books.place(request, device, cached);
-        let task = self.send(number, device, rest);
-        self.lives.insert(number, Live { held, served, cached, task });
-    }
-
-    fn send(&self, number: usize, device: usize, rest: &str) -> AbortHandle {
-        let endpoint = Arc::clone(&self.targets[device]);
-        let body = body(&endpoint.model, rest);
-        let (tell, clock) = (self.tell.clone(), self.job.clock);
-        let (limits, path) = (self.job.options.limits, self.job.options.protocol.path());
-        let task = tokio::spawn(async move {
-            // The loop hears everything as long as the request is live.
-            let hears = |told: Told, at_ns: i64| drop(tell.send(Event::Told(number, told, at_ns)));
-            let result = exchange((&endpoint.address, path), &body, (&limits, &clock), hears).await;
-            let _ = tell.send(Event::Ended(number, clock.now_ns(), result));
-        });
-        task.abort_handle()
     }
 
     /// What is due.

@@ -1,6 +1,7 @@
 //! How requests fail.
 
 use std::io;
+use std::time::Duration;
 
 /// Why a request has no whole answer. Its text begins with a stable word, which results are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,17 +16,17 @@ pub enum Failure {
     #[error("unreachable: {0}")]
     Unreachable(String),
     /// This machine has no more sockets.
-    #[error("client: too many open files on this side (hint: ulimit -n 65536)")]
+    #[error("client: this side has no more sockets (hint: ulimit -n 65536, or fewer requests a second)")]
     Client,
     /// No endpoint is up.
     #[error("no_endpoint: no endpoint is up")]
     NoEndpoint,
     /// No content within the limit.
-    #[error("first_token_timeout: no content in {0} s")]
-    FirstToken(u64),
+    #[error("first_token_timeout: no content in {} s", .0.as_secs_f64())]
+    FirstToken(Duration),
     /// A stream that stopped.
-    #[error("stalled: nothing more in {0} s")]
-    Stalled(u64),
+    #[error("stalled: nothing more in {} s", .0.as_secs_f64())]
+    Stalled(Duration),
     /// A stream that ended before its end.
     #[error("cut: the stream ended before its end")]
     Cut,
@@ -62,10 +63,10 @@ impl Failure {
 
     /// Of a connection that can't be made.
     pub(crate) fn connecting(error: &io::Error) -> Self {
-        // EMFILE and ENFILE, which have no kind: nothing is wrong with the endpoint.
+        // No port is left, or EMFILE and ENFILE, which have no kind: nothing is wrong with the endpoint.
         match (error.kind(), error.raw_os_error()) {
             (io::ErrorKind::ConnectionRefused, _) => Self::Refused,
-            (_, Some(23 | 24)) => Self::Client,
+            (io::ErrorKind::AddrNotAvailable, _) | (_, Some(23 | 24)) => Self::Client,
             _ => Self::Unreachable(error.to_string()),
         }
     }
@@ -88,9 +89,12 @@ mod tests {
     #[test]
     fn a_failure_is_counted_by_its_first_word() {
         assert_eq!(Failure::Http { status: 429, message: "slow: down".to_owned() }.code(), "http_429");
-        assert_eq!((Failure::Cut.code(), Failure::Stalled(3).code()), ("cut".to_owned(), "stalled".to_owned()));
-        let full = Failure::connecting(&io::Error::from_raw_os_error(24));
-        assert!(full == Failure::Client && !full.unreachable());
+        assert_eq!(Failure::Cut.code(), "cut");
+        assert_eq!(Failure::Stalled(Duration::from_millis(500)).to_string(), "stalled: nothing more in 0.5 s");
+        for code in [23, 24, 99] {
+            let full = Failure::connecting(&io::Error::from_raw_os_error(code));
+            assert!(full == Failure::Client && !full.unreachable());
+        }
         assert_eq!(shortened(" a\n b "), "a b");
         assert_eq!(shortened(&"é".repeat(500)).chars().count(), 201);
     }

@@ -29,7 +29,7 @@ impl FromStr for Address {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         // The clients' convention names the interface's root; ours is the server's.
         let path = path.trim_end_matches('/');
-        let path = path.strip_suffix("v1").map_or(path, |path| path.trim_end_matches('/'));
+        let path = if path == "v1" { "" } else { path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/') };
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| none())?),
             _ => (authority, 80),
@@ -112,7 +112,7 @@ impl Address {
             write(&stream, message.as_bytes()).await.map_err(|error| Failure::Unreachable(error.to_string()))?;
             let mut answer = Answer::default();
             let text = answer.rest(&stream, LARGEST_PAGE).await?;
-            Ok((answer.status, text))
+            if answer.ended { Ok((answer.status, text)) } else { Err(Failure::Cut) }
         };
         timeout(limit, exchange)
             .await
@@ -157,6 +157,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Whether the body is an event stream.
     pub(super) events: bool,
+    /// Whether [`Answer::rest`] has read all of it.
+    ended: bool,
     head: Vec<u8>,
     body: Option<Body>,
 }
@@ -184,8 +186,8 @@ impl Answer {
         let chunked = value("transfer-encoding").is_some_and(|how| how.ends_with("chunked"));
         let mut body = Body::new(value("content-length").and_then(|length| length.parse().ok()), chunked);
         let rest = self.head.split_off(used);
-        // 100 Continue has no body; the answer follows.
-        if self.status == 100 {
+        // 100 Continue and its like have no body; the answer follows.
+        if (100..200).contains(&self.status) {
             *self = Self::default();
             return if rest.is_empty() { Ok(()) } else { self.push(&rest, out) };
         }
@@ -202,12 +204,15 @@ impl Answer {
     /// Reads to the end, at most so many bytes of the body.
     pub(super) async fn rest(&mut self, stream: &TcpStream, most: usize) -> Result<String, Failure> {
         let (mut out, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
-        while !self.whole(false) && out.len() < most {
+        self.ended = self.whole(false);
+        while !self.ended && out.len() < most {
             let read = read(stream, &mut buffer).await.map_err(|_| Failure::Cut)?;
             if read == 0 {
+                self.ended = self.whole(true);
                 break;
             }
             self.push(&buffer[..read], &mut out)?;
+            self.ended = self.whole(false);
         }
         if self.status == 0 { Err(Failure::Cut) } else { Ok(String::from_utf8_lossy(&out).into_owned()) }
     }
@@ -229,7 +234,8 @@ mod tests {
     fn an_address_is_a_host_a_port_and_a_path() {
         let address = |text: &str| text.parse::<Address>().map(|address| address.to_string()).ok();
         assert_eq!(address("http://127.0.0.1:8000/v1/").as_deref(), Some("http://127.0.0.1:8000"));
-        assert_eq!(address("http://h/a/b").as_deref(), Some("http://h:80/a/b"));
+        assert_eq!(address("http://h/a/v1").as_deref(), Some("http://h:80/a"));
+        assert_eq!(address("http://h/a/bv1").as_deref(), Some("http://h:80/a/bv1"));
         assert_eq!(address("http://[::1]:81").as_deref(), Some("http://[::1]:81"));
         for wrong in ["https://h", "h:80", "http://", "http://h:x", "http://a b", "http://u@h", "http://h:99999", ""] {
             assert_eq!(address(wrong), None, "{wrong}");
@@ -238,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_head_may_arrive_byte_by_byte() {
-        let text = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+        let text = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
         for at_once in [1, 7, 500] {
             let (mut answer, mut out) = (Answer::default(), Vec::new());
             for part in text.chunks(at_once) {

@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
+use super::describe::discover;
 use super::failure::shortened;
 use super::{Address, Error};
 
@@ -32,8 +31,9 @@ pub struct Plan {
 
 /// Time between asking engines to end and ending them.
 const GRACE_S: u64 = 5;
+/// Large weights are read from slow disks.
+const READY: Duration = Duration::from_mins(15);
 const POLL: Duration = Duration::from_millis(50);
-const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Stands between us and an engine: `$1` seconds of grace, `$2` the engine's command line. The pipe on its standard input
 /// closes when we end, also when we are killed; then it ends the whole process group, which is its own.
@@ -70,8 +70,7 @@ impl Plan {
                 ("CUDA_VISIBLE_DEVICES".to_owned(), "{device}".to_owned()),
             ],
             count: devices,
-            // Large weights are read from slow disks.
-            ready: Duration::from_mins(15),
+            ready: READY,
             logs: logs.to_owned(),
         })
     }
@@ -88,7 +87,7 @@ impl Plan {
             });
         }
         let (command, environment) = (line.to_owned(), Vec::new());
-        Ok(Self { command, environment, count, ready: Duration::from_mins(2), logs: logs.to_owned() })
+        Ok(Self { command, environment, count, ready: READY, logs: logs.to_owned() })
     }
 }
 
@@ -176,7 +175,8 @@ impl Engine {
     }
 
     fn failed(&self, what: &str) -> Error {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().rev().take(3).collect();
         let last = shortened(&lines.into_iter().rev().collect::<Vec<_>>().join(" | "));
         Error::Launch {
@@ -203,32 +203,6 @@ impl Drop for Engines {
             }
         }
     }
-}
-
-/// The name of the first model that an engine serves.
-///
-/// # Errors
-/// When it does not answer as an OpenAI interface does.
-pub fn discover(address: &Address) -> Result<String, Error> {
-    #[derive(Deserialize)]
-    struct List {
-        data: Vec<Model>,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        id: String,
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()
-        .map_err(|source| Error::System { what: "start the event loop", source })?;
-    let answer = runtime.block_on(address.get("/v1/models", ASK_LIMIT));
-    let failed = |what: String| Error::Answer { address: address.to_string(), what };
-    let (status, text) = answer.map_err(|failure| failed(format!("does not answer ({failure})")))?;
-    let list: Option<List> = serde_json::from_str(&text).ok().filter(|_| status == 200);
-    let first = list.and_then(|list| list.data.into_iter().next());
-    first.map(|model| model.id).ok_or_else(|| failed(format!("answers with status {status} and no list of models")))
 }
 
 #[cfg(test)]

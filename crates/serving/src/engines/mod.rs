@@ -7,11 +7,13 @@
 //! One thread runs all streams on tokio's current-thread runtime, another paces the arrivals. The HTTP client is httparse and
 //! a decoder of chunks: hyper would compile polars a second time, as it changes features of what both depend on.
 
+mod arrival;
 mod body;
 mod books;
 mod call;
 mod chunk;
 mod clock;
+mod describe;
 mod driver;
 mod failure;
 mod fit;
@@ -31,12 +33,13 @@ use std::time::Duration;
 
 pub use call::{Api, Form, Protocol};
 pub use clock::Clock;
+pub use describe::{Model, describe, discover};
 pub use driver::drive;
 pub use failure::Failure;
 pub use fit::{Decoded, Fitted, Prefilled, fit};
 pub use http::Address;
 pub use job::Job;
-pub use launch::{Engines, Plan, discover};
+pub use launch::{Engines, Plan};
 pub use rounds::{Round, rounds};
 pub use scrape::Gauges;
 
@@ -50,6 +53,9 @@ pub struct Endpoint {
     pub address: Address,
     /// Name of the model in requests.
     pub model: String,
+    /// Most tokens of a prompt and its output together, where that is known: policies don't see it where more are asked for
+    /// and others can take them.
+    pub context_tokens: Option<u64>,
     /// What policies know about it: name, step model, KV capacity, price. Its role must be [`crate::Role::Mixed`].
     pub device: Device,
 }

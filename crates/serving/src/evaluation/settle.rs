@@ -1,5 +1,7 @@
 //! Whether a trend has come to rest: DESIGN's definition of settling.
 
+use crate::nearest_rank;
+
 /// A trend's rest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settled {
@@ -31,7 +33,7 @@ pub fn settling(bins: &[Option<f64>], width_ns: i64) -> Option<Settled> {
     let full: Vec<f64> = bins.iter().flatten().copied().collect();
     let mut quarter: Vec<f64> = bins[bins.len() - bins.len() / 4..].iter().flatten().copied().collect();
     quarter.sort_by(f64::total_cmp);
-    let last = *quarter.get(quarter.len().div_ceil(2).saturating_sub(1)).filter(|_| full.len() >= 4)?;
+    let last = nearest_rank(&quarter, 0.5).filter(|_| full.len() >= 4)?;
     if last <= 0.0 {
         return None;
     }

@@ -107,6 +107,7 @@ impl<W: Write> Sink for Simulated<W> {
             Status::Ok => ("ok", None),
             Status::Rejected(reason) => ("rejected", Some(reason)),
             Status::Failed(reason) => ("failed", Some(reason)),
+            Status::Aborted(reason) => ("aborted", Some(reason)),
         };
         let slo = self.slos.of(outcome.tier);
         let device = |device: Option<u8>| device.map(i64::from);

@@ -146,23 +146,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{Cluster, Device, Request, State, StepModel};
+    use crate::testing::device;
+    use crate::{Cluster, Request, State};
 
     const ROLES: [Role; 4] = [Role::Prefill, Role::Prefill, Role::Mixed, Role::Mixed];
 
     /// Where a prompt of that length goes, of which each device has so much, with so many waiting there.
     fn chosen(prompt_tokens: u32, cached_tokens: &[u32; 4], waiting: [u32; 4], knobs: &[(&str, f64)]) -> Option<usize> {
-        let device = |role| Device {
-            name: String::new(),
-            role,
-            steps: StepModel::default(),
-            kv_capacity_tokens: 1,
-            step_tokens: 1,
-            most_sequences: 1,
-            cost_per_hour: 0.0,
-            watts: None,
-            numa: 0,
-        };
         let cluster = Cluster { devices: ROLES.map(device).to_vec(), ..Cluster::default() };
         let devices = waiting.map(|waiting| State { up: true, waiting, ..State::default() });
         let request = Request { prompt_tokens, ..Request::default() };

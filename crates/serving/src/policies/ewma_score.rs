@@ -261,23 +261,14 @@ impl Policy for EwmaScore {
 mod tests {
     use super::*;
     use crate::policy::State;
-    use crate::{Cluster, Device, Role, StepModel};
+    use crate::testing::device;
+    use crate::{Cluster, Device, Role};
     use std::collections::BTreeMap;
 
     /// Two decode devices, `running` requests on each; the second has shown a longer time per token.
     fn planned(knobs: &[(&str, f64)], running: [u32; 2], rounds: i64) -> Vec<Migration> {
-        let device = || Device {
-            name: "d".to_owned(),
-            role: Role::Decode,
-            steps: StepModel::default(),
-            kv_capacity_tokens: 1000,
-            step_tokens: 100,
-            most_sequences: 100,
-            cost_per_hour: 1.0,
-            watts: None,
-            numa: 0,
-        };
-        let cluster = Cluster { devices: vec![device(), device()], ..Cluster::default() };
+        let device = Device { kv_capacity_tokens: 1000, most_sequences: 100, ..device(Role::Decode) };
+        let cluster = Cluster { devices: vec![device.clone(), device], ..Cluster::default() };
         let state = |running| State { up: true, running, kv_tokens: u64::from(running), ..State::default() };
         let states = running.map(state);
         let given: BTreeMap<String, f64> = knobs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();

@@ -3,17 +3,18 @@
 //! Every term is a time, so that nothing needs to be weighed but whose time it is. What a router knows suffices: the lengths of
 //! the prompts that it has placed, the devices' queues and memory, and how long a step takes.
 
+mod moves;
 mod work;
 
 use self::work::{Work, drain_ns, prefill_ns, steps};
 use super::{Knob, Maker};
 use crate::policy::{cheapest, decodes, prefills};
 use crate::steps::Batch;
-use crate::{Ask, Device, Explanation, Policy, State, View};
+use crate::{Ask, Device, Explanation, Migration, Policy, State, View};
 
 pub(super) static MAKER: Maker = Maker {
     name: "least_delay",
-    doc: "The least delay in all: the request's own predicted TTFT, and what its prompt takes from those who come after it or decode beside it.",
+    doc: "The least delay in all: the request's own predicted TTFT, and what its prompt takes from those who come after it or decode beside it; migrates.",
     knobs: &[
         Knob {
             name: "work_weight",
@@ -27,10 +28,16 @@ pub(super) static MAKER: Maker = Maker {
             range: (0.0, 100.0),
             doc: "What a second of decoding counts beside one before the first token.",
         },
+        Knob {
+            name: "move_ratio",
+            default: 1.25,
+            range: (1.0, 1e6),
+            doc: "How many times as long the rest of a decoding request must take where it is as elsewhere, for it to move.",
+        },
     ],
     make: |knobs, _| {
         let (work, decode) = (knobs.get("work_weight"), knobs.get("decode_weight"));
-        Box::new(LeastDelay { work, decode })
+        Box::new(LeastDelay { work, decode, move_ratio: knobs.get("move_ratio") })
     },
 };
 
@@ -40,6 +47,7 @@ const OUTPUT: u32 = 256;
 struct LeastDelay {
     work: f64,
     decode: f64,
+    move_ratio: f64,
 }
 
 const TERMS: [&str; 4] = ["ttft_ns", "room_ns", "work_ns", "decode_ns"];
@@ -49,8 +57,9 @@ impl LeastDelay {
     /// - `ttft_ns`: the prompts that wait there and its own, each with its own attention, to the end of its last step. (Where in
     ///   its step the device is was tried, too: it made nothing better.)
     /// - `room_ns`: until there is memory for it.
-    /// - `work_ns`: what its prompt takes from those that come to this device while it is busy. Counted in the time of a mean
-    ///   device: which one is faster is in the first term already.
+    /// - `work_ns`: what its prompt takes from those that come to this device while it is busy, and from those that would find
+    ///   no free device elsewhere: as many will as wait even at the shortest queue. While a device is free, it does that work
+    ///   and nobody waits for it. Counted in the time of a mean device: which one is faster is in the first term already.
     /// - `decode_ns`: what its prompt takes from those that decode beside it, and its own decoding. A pause now and then is
     ///   lost in an output; only where prompts follow each other do pauses add up, so it counts as far as devices are busy.
     fn terms(&self, device: usize, ask: &Ask<'_>, view: &View<'_>, load: &Load) -> [f64; 4] {
@@ -60,7 +69,7 @@ impl LeastDelay {
         let all = Work::waiting(state).plus(work);
         let ttft_ns = prefill_ns(spec, state, all, steps(spec, state, all.tokens).ceil());
         let own_ns = prefill_ns(spec, state, work, steps(spec, state, work.tokens));
-        let work_ns = load.busy * busy(f64::from(state.waiting)) * load.mean_ns(work);
+        let work_ns = (load.busy * busy(f64::from(state.waiting)) + f64::from(load.least)) * load.mean_ns(work);
         let decode_ns = if spec.role.decodes() {
             own_ns * f64::from(state.running) + f64::from(OUTPUT) * pace_ns(spec, state, prompt)
         } else {
@@ -111,6 +120,8 @@ fn room_ns(spec: &Device, state: &State, context: u32) -> f64 {
 struct Load {
     /// Share of the time in which the mean one is busy.
     busy: f64,
+    /// Requests that wait where the fewest do.
+    least: u32,
     /// Time that a prompt token and a pair take, in the mean.
     token_ns: f64,
     pair_ns: f64,
@@ -120,16 +131,19 @@ impl Load {
     fn new(view: &View<'_>) -> Self {
         let able = (0..view.devices.len()).filter(|&device| view.devices[device].up && prefills(view, device));
         let (mut devices, mut waiting, mut token_ns, mut pair_ns) = (0_u32, 0_u32, 0.0, 0.0);
+        let mut least = u32::MAX;
         for device in able {
             let steps = &view.cluster.devices[device].steps;
             let depth = steps.pipeline.depth() as f64;
             devices += 1;
             waiting += view.devices[device].waiting;
+            least = least.min(view.devices[device].waiting);
             token_ns += steps.compute.prefill_token / depth;
             pair_ns += steps.compute.prefill_pair / depth;
         }
         let devices = f64::from(devices.max(1));
-        Self { busy: busy(f64::from(waiting) / devices), token_ns: token_ns / devices, pair_ns: pair_ns / devices }
+        let busy = busy(f64::from(waiting) / devices);
+        Self { busy, least, token_ns: token_ns / devices, pair_ns: pair_ns / devices }
     }
 
     fn mean_ns(&self, work: Work) -> f64 {
@@ -165,30 +179,22 @@ impl Policy for LeastDelay {
         }
         Some(chosen)
     }
+
+    fn plan_migrations(&mut self, view: &View<'_>, plan: &mut Vec<Migration>) {
+        plan.extend(moves::plan(view, self.move_ratio));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cluster, Cost, Request, Role, StepModel};
+    use crate::{Cluster, Cost, Request, Role, StepModel, testing};
 
     /// A token takes a microsecond, a step a millisecond more; a decode step 1 ms and 1 us a request.
     fn device(kv_capacity_tokens: u64) -> Device {
-        Device {
-            name: "d".to_owned(),
-            role: Role::Mixed,
-            steps: StepModel {
-                base_ns: 1e6,
-                compute: Cost { prefill_token: 1000.0, sequence: 1000.0, ..Cost::default() },
-                ..StepModel::default()
-            },
-            kv_capacity_tokens,
-            step_tokens: 2000,
-            most_sequences: 64,
-            cost_per_hour: 1.0,
-            watts: None,
-            numa: 0,
-        }
+        let compute = Cost { prefill_token: 1000.0, sequence: 1000.0, ..Cost::default() };
+        let steps = StepModel { base_ns: 1e6, compute, ..StepModel::default() };
+        Device { steps, kv_capacity_tokens, step_tokens: 2000, most_sequences: 64, ..testing::device(Role::Mixed) }
     }
 
     fn chosen(devices: Vec<Device>, states: &[State], cached_tokens: &[u32]) -> (Option<usize>, Explanation) {
@@ -223,6 +229,15 @@ mod tests {
             let (chosen, _) = chosen(vec![device(1 << 20); 2], &[busy, idle], &[512, 0]);
             assert_eq!(chosen, Some(device_chosen), "{waiting_tokens}");
         }
+    }
+
+    #[test]
+    fn where_all_wait_a_cached_prefix_is_worth_more_than_it_saves_itself() {
+        // 400 us more wait at the first than at the second, 200 of its tokens are cached.
+        let near = state(1, 900, 0, 2000);
+        let (alone, _) = chosen(vec![device(1 << 20); 2], &[near, state(0, 0, 0, 0)], &[200, 0]);
+        let (all, _) = chosen(vec![device(1 << 20); 2], &[near, state(1, 500, 0, 2000)], &[200, 0]);
+        assert_eq!((alone, all), (Some(1), Some(0)));
     }
 
     #[test]

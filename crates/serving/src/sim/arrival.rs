@@ -32,6 +32,7 @@ impl Engine<'_> {
 
     /// Gives a request to the device that computes its prompt, or what it has of context.
     pub(super) fn place(&mut self, place: u32) {
+        self.refresh();
         let request = self.request(place);
         let blocks = self.blocks(place);
         if blocks.is_empty() {

@@ -32,18 +32,20 @@ impl Engine<'_> {
         let busy = if prefill_tokens > 0 {
             machine.private += sequences;
             let end_ns = start_ns + spec.steps.step_ns(&batch);
-            Busy { start_ns, steps: 1, batch, line: DecodeRun::default(), end_ns }
+            Busy { start_ns, steps: 1, batch, line: DecodeRun::default(), end_ns, told: 0 }
         } else if sequences > 0 {
             let first = machine.running.peek().map_or(1, |Reverse(member)| member.ends.saturating_sub(machine.step));
             let free = free_tokens(machine, &self.caches, device, spec.kv_capacity_tokens, self.block_tokens);
             let most = first.clamp(1, free.checked_div(sequences).unwrap_or(1).max(1));
             let (line, steps) = spec.steps.decode_run(sequences, kv_tokens, most);
             machine.private += sequences * steps;
-            Busy { start_ns, steps, batch, line, end_ns: start_ns + line.end_ns(steps) }
+            Busy { start_ns, steps, batch, line, end_ns: start_ns + line.end_ns(steps), told: 0 }
         } else {
-            return;
+            // One that had come back and fits nowhere is gone: nobody else keeps what comes in waiting.
+            return self.receive(device);
         };
         machine.busy = Some(busy);
+        self.due_ns[device] = if sequences > 0 { busy.step_end_ns(1) } else { i64::MAX };
         machine.generation += 1;
         let generation = machine.generation;
         self.schedule(busy.end_ns, What::StepEnd { device, generation });

@@ -58,14 +58,33 @@ pub(super) struct Busy {
     pub(super) steps: u64,
     pub(super) batch: Batch,
     pub(super) line: DecodeRun,
-    /// Its end where it is a single step.
+    /// End of the last of its steps.
     pub(super) end_ns: i64,
+    /// Steps whose tokens the router counts already.
+    pub(super) told: u64,
+}
+
+impl Busy {
+    /// End of one of its steps, the first is 1.
+    pub(super) fn step_end_ns(&self, step: u64) -> i64 {
+        if step >= self.steps { self.end_ns } else { self.start_ns + self.line.end_ns(step) }
+    }
+
+    /// How many of its steps have ended by now.
+    pub(super) fn ended(&self, now_ns: i64) -> u64 {
+        if self.end_ns <= now_ns { self.steps } else { self.line.ended(now_ns - self.start_ns, self.steps) }
+    }
 }
 
 impl Machine {
     /// Requests whose memory is taken for a batch.
     pub(super) fn seated(&self) -> u64 {
         self.sequences + (self.prefilling.len() + self.joining.len()) as u64
+    }
+
+    /// Requests in its batch: whose prompt is being computed, or that decode.
+    pub(super) fn batch(&self) -> u32 {
+        self.sequences as u32 + self.prefilling.len() as u32
     }
 
     /// Time in which it computed since this was last asked.

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::device::Machine;
 use super::live::Slab;
+use super::record::POLL_EVENTS;
 use super::{Duty, Options, Sink};
 use crate::admission::Admission;
 use crate::cache::Caches;
@@ -23,6 +24,8 @@ pub(super) struct Engine<'a> {
     order: u64,
     pub(super) machines: Vec<Machine>,
     pub(super) states: Vec<State>,
+    /// When the next step of each device ends whose tokens its state lacks; those of a device that is idle mean nothing.
+    pub(super) due_ns: Vec<i64>,
     pub(super) duties: Vec<Duty>,
     /// How often each device was started: the end of a start that failed is void.
     pub(super) starts: Vec<u32>,
@@ -82,6 +85,7 @@ impl<'a> Engine<'a> {
             order: 0,
             machines: (0..devices).map(|_| Machine::default()).collect(),
             states: vec![State { up: true, ..State::default() }; devices],
+            due_ns: vec![i64::MAX; devices],
             duties: vec![Duty::Serving; devices],
             starts: vec![0; devices],
             caches: Caches::new(devices, workload.distinct_blocks),
@@ -109,7 +113,12 @@ impl<'a> Engine<'a> {
         }
         self.begin_scaling(start_ns);
         let mut arrivals = self.workload.requests.iter().enumerate().peekable();
+        let mut events = 0_u32;
         loop {
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(POLL_EVENTS) && self.sink.stopped() {
+                return self.abort();
+            }
             let arrival_ns = arrivals.peek().map(|(_, request)| request.arrival_ns);
             let event_ns = self.events.peek().map(|Reverse(event)| event.at_ns);
             match (event_ns, arrival_ns) {

@@ -1,12 +1,11 @@
-//! Requests that go from one device to another: after their prompt, by migration, and when a device fails.
+//! Requests that go from one device to another: after their prompt, and by migration.
 
 use super::Status;
-use super::device::{Machine, free_tokens, make_room};
+use super::device::{free_tokens, make_room};
 use super::engine::{Engine, What};
 use super::live::Phase;
-use super::record::{Change, Duty, SpanKind};
-use crate::policy::State;
-use crate::{Ask, Cause, Migration, Observation, Role, View};
+use super::record::{Duty, SpanKind};
+use crate::{Ask, Cause, Migration, Role, View};
 
 impl Engine<'_> {
     /// Decides where a request decodes whose prompt is computed.
@@ -30,6 +29,12 @@ impl Engine<'_> {
     }
 
     fn choose_decode(&mut self, place: u32, from: usize) -> Option<usize> {
+        // What a device computed that also decodes stays there: nobody is compared, and this comes once a request.
+        if self.cluster.devices[from].role.decodes() && self.states[from].up {
+            self.refresh_device(from);
+        } else {
+            self.refresh();
+        }
         let (request, blocks) = (self.request(place), self.blocks(place));
         self.caches.prefixes(blocks, &mut self.cached);
         let block_tokens = self.block_tokens as u32;
@@ -60,8 +65,12 @@ impl Engine<'_> {
         self.receive(to);
     }
 
-    /// Starts the transfers of requests that fit into the memory, in the order in which they were sent.
+    /// Starts the transfers of requests that fit into the memory, in the order in which they were sent. Those who lost their
+    /// memory here come first: else a device that is sent enough would never have any for them.
     pub(super) fn receive(&mut self, device: usize) {
+        if self.comes_back(device) {
+            return;
+        }
         let block_tokens = self.block_tokens;
         let capacity = self.cluster.devices[device].kv_capacity_tokens;
         while let Some(&(place, epoch)) = self.machines[device].incoming.front() {
@@ -149,6 +158,7 @@ impl Engine<'_> {
     pub(super) fn migrate(&mut self) {
         let mut plan = std::mem::take(&mut self.migrations);
         plan.clear();
+        self.refresh();
         let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
         self.policy.plan_migrations(&view, &mut plan);
         for migration in &plan {
@@ -200,7 +210,13 @@ impl Engine<'_> {
         let (machine, capacity) = (&self.machines[device], self.cluster.devices[device].kv_capacity_tokens);
         let free = free_tokens(machine, &self.caches, device, capacity, self.block_tokens);
         let able = free + self.caches.unused(device) * self.block_tokens;
-        machine.incoming.is_empty() && tokens < capacity && tokens + machine.sequences <= able
+        let first = machine.incoming.is_empty() && !self.comes_back(device);
+        first && tokens < capacity && tokens + machine.sequences <= able
+    }
+
+    /// Whether the next prompt of a device is that of a request which had tokens already and computes its context again.
+    fn comes_back(&self, device: usize) -> bool {
+        self.machines[device].waiting.front().is_some_and(|&place| self.lives.get(place).generated > 0)
     }
 
     /// Lets the requests go that were to leave after this step.
@@ -224,119 +240,5 @@ impl Engine<'_> {
         }
         leaving.clear();
         self.machines[device].leaving = leaving;
-    }
-
-    /// A device goes down or comes back. Its requests compute their context again elsewhere.
-    pub(super) fn change(&mut self, change: Change) {
-        let Change { device, up, .. } = change;
-        if up != (self.duties[device] == Duty::Failed) {
-            return;
-        }
-        let worked = self.works(device);
-        let duty = match up {
-            false => Duty::Failed,
-            true if self.is_full(device) => Duty::Off,
-            true => Duty::Serving,
-        };
-        self.turn(device, duty);
-        self.states[device].up = duty == Duty::Serving;
-        if worked {
-            self.stop(device);
-        }
-        if up && duty == Duty::Off {
-            return;
-        }
-        let view = View { now_ns: self.now_ns, cluster: self.cluster, devices: &self.states };
-        self.policy.observe(&Observation::Changed { device, up }, &view);
-    }
-
-    fn stop(&mut self, device: usize) {
-        let mut lost: Vec<u32> = Vec::new();
-        let mut again: Vec<u32> = Vec::new();
-        let mut places: Vec<u32> = self.lives.places().collect();
-        places.sort_unstable_by_key(|&place| self.lives.get(place).request);
-        for place in places {
-            let live = *self.lives.get(place);
-            let moves = matches!(live.phase, Phase::Incoming | Phase::Moving);
-            match (live.device as usize == device, moves && live.from as usize == device) {
-                (_, true) => {
-                    self.forget_target(place);
-                    lost.push(place);
-                }
-                (true, false) if moves => again.push(place),
-                (true, false) => lost.push(place),
-                (false, false) => {}
-            }
-        }
-        self.break_off(device);
-        let step = self.machines[device].step;
-        for &place in &lost {
-            self.interrupt(place);
-            let live = self.lives.get_mut(place);
-            if live.phase == Phase::Running {
-                let steps = (step - live.joined) as u32;
-                (live.context, live.generated) = (live.context + steps, live.generated + steps);
-            }
-            // One whose context is being computed keeps its aim.
-            if !matches!(live.phase, Phase::Waiting | Phase::Prefilling) {
-                live.target = live.context + 1;
-            }
-            (live.private, live.held, live.context, live.moving) = (0, 0, 0, false);
-            live.epoch += 1;
-        }
-        for &place in &again {
-            self.return_to_source(place);
-        }
-        let machine = &mut self.machines[device];
-        let generation = machine.generation + 1;
-        *machine = Machine { generation, ..Machine::default() };
-        self.caches.clear(device);
-        self.states[device] = State::default();
-        let now_ns = self.now_ns;
-        for place in lost {
-            self.lives.get_mut(place).since_ns = now_ns;
-            self.place(place);
-        }
-        for place in again {
-            self.place_decode(place);
-        }
-        // Memory may have come free anywhere.
-        (0..self.machines.len()).filter(|&other| other != device).for_each(|other| self.wake(other));
-    }
-
-    /// Tells what a request was doing when it lost its device; a transfer that was broken off has moved nothing.
-    fn interrupt(&mut self, place: u32) {
-        let live = *self.lives.get(place);
-        let kind = match live.phase {
-            Phase::Waiting | Phase::Incoming | Phase::Joining => SpanKind::Queued,
-            Phase::Prefilling => SpanKind::Prefill,
-            Phase::Running => SpanKind::Decode,
-            Phase::Gone | Phase::Moving => return,
-        };
-        if live.since_ns < self.now_ns {
-            self.span(place, kind, live.device as usize, live.since_ns, 0);
-        }
-    }
-
-    /// Frees what a request whose source failed has reserved where it goes.
-    fn forget_target(&mut self, place: u32) {
-        let live = *self.lives.get(place);
-        let device = live.device as usize;
-        if live.phase == Phase::Moving {
-            self.free(place, device, live.private, live.held);
-        }
-        self.states[device].running -= 1;
-        self.states[device].kv_tokens -= u64::from(live.context);
-    }
-
-    /// Gives a request back to where its context still is.
-    fn return_to_source(&mut self, place: u32) {
-        let live = self.lives.get_mut(place);
-        if live.phase == Phase::Moving {
-            (live.private, live.held) = (live.from_private, live.from_held);
-        }
-        (live.device, live.phase, live.moving) = (live.from, Phase::Incoming, false);
-        live.epoch += 1;
-        self.states[live.device as usize].kv_tokens += u64::from(live.context);
     }
 }

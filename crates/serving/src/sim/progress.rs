@@ -28,6 +28,27 @@ impl Engine<'_> {
         }
     }
 
+    /// Brings the router's count of tokens up to now, those of steps amid a run included: a router sees every token in the
+    /// streams.
+    pub(super) fn refresh(&mut self) {
+        (0..self.due_ns.len()).for_each(|device| self.refresh_device(device));
+    }
+
+    /// The same of one device.
+    pub(super) fn refresh_device(&mut self, device: usize) {
+        if self.due_ns[device] > self.now_ns {
+            return;
+        }
+        self.due_ns[device] = i64::MAX;
+        let Some(busy) = &mut self.machines[device].busy else { return };
+        let ended = busy.ended(self.now_ns);
+        self.states[device].kv_tokens += (ended - busy.told) * busy.batch.sequences;
+        busy.told = ended;
+        if ended < busy.steps {
+            self.due_ns[device] = busy.step_end_ns(ended + 1);
+        }
+    }
+
     pub(super) fn step_ended(&mut self, device: usize) {
         let machine = &mut self.machines[device];
         let Some(busy) = machine.busy.take() else { return };
@@ -38,7 +59,7 @@ impl Engine<'_> {
             let machine = &mut self.machines[device];
             machine.step += busy.steps;
             machine.kv_tokens += sequences * busy.steps;
-            self.states[device].kv_tokens += sequences * busy.steps;
+            self.states[device].kv_tokens += sequences * (busy.steps - busy.told);
             self.finish(device);
         }
         self.leave(device);

@@ -4,6 +4,9 @@ use crate::admission::Slos;
 use crate::policy::State;
 use crate::{Autoscale, Explanation, Tier};
 
+/// How many events lie between two looks at [`Sink::stopped`]: some 0.2 ms, so that looking costs nothing.
+pub(super) const POLL_EVENTS: u32 = 1024;
+
 /// How to simulate.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -72,6 +75,11 @@ impl Duty {
 
 /// Receives what happens, in the order of its end. Nothing is kept by the simulator.
 pub trait Sink {
+    /// Whether the run should stop now: asked every 1,024 events. Requests that are there then end as
+    /// [`Status::Aborted`]; those that have not arrived have no outcome.
+    fn stopped(&self) -> bool {
+        false
+    }
     /// A request ended.
     fn outcome(&mut self, _outcome: &Outcome) {}
     /// Something about a request.
@@ -79,9 +87,12 @@ pub trait Sink {
     /// Steps of a device.
     fn steps(&mut self, _run: &Run) {}
     /// The state of every device at a moment, when all that happens at it has happened: at the multiples of
-    /// [`Options::sample_period_ns`] and at the end. Here `kv_tokens` is the memory that requests hold, blocks that they share
-    /// counted once, never above the capacity; what a router counts has waiting prompts in it too. While nobody is there, one
-    /// sample stands for the whole time.
+    /// [`Options::sample_period_ns`] and at the end. While nobody is there, one sample stands for the whole time.
+    ///
+    /// It is what an engine would show, by vLLM's definitions, and not what a router counts ([`State`]): `running` are the
+    /// requests in the device's batch, whose prompt is being computed or that decode; `waiting` those that are not in it yet,
+    /// also those whose context is there or on its way. `kv_tokens` is the memory that requests hold, blocks that they share
+    /// counted once, never above the capacity. Prompt tokens still to be computed are those of both.
     fn sample(&mut self, _at_ns: i64, _devices: &[State]) {}
     /// What a device is there for from now on; until it is told, it serves.
     fn duty(&mut self, _at_ns: i64, _device: usize, _duty: Duty) {}
@@ -131,6 +142,8 @@ pub enum Status {
     Rejected(&'static str),
     /// It could not be served.
     Failed(&'static str),
+    /// The run was stopped before its end.
+    Aborted(&'static str),
 }
 
 /// A part of a request's life.

@@ -20,14 +20,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Shows the devices as they are; of their KV memory what requests hold.
+    /// Shows the devices as they are, see [`super::Sink::sample`].
     pub(super) fn sample(&mut self, at_ns: i64) {
         let mut shown = std::mem::take(&mut self.shown);
         shown.clear();
-        shown.extend(
-            (0..self.states.len())
-                .map(|device| State { kv_tokens: self.held_tokens(device, at_ns), ..self.states[device] }),
-        );
+        shown.extend((0..self.states.len()).map(|device| {
+            let (state, running) = (&self.states[device], self.machines[device].batch());
+            let waiting = state.requests().saturating_sub(running);
+            State { waiting, running, kv_tokens: self.held_tokens(device, at_ns), ..*state }
+        }));
         self.sink.sample(at_ns, &shown);
         self.shown = shown;
     }

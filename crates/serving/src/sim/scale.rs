@@ -65,9 +65,7 @@ impl Engine<'_> {
             if self.duties[device] != Duty::Serving {
                 continue;
             }
-            let machine = &self.machines[device];
-            let at_work = machine.sequences + machine.prefilling.len() as u64;
-            waiting += u64::from(self.states[device].requests()).saturating_sub(at_work);
+            waiting += u64::from(self.states[device].requests().saturating_sub(self.machines[device].batch()));
             usage += match pool {
                 Pool::Prefill => worked_ns as f64 / period_ns as f64,
                 Pool::Decode => {

@@ -15,6 +15,7 @@ mod random;
 mod refusals;
 mod samples;
 mod scaling;
+mod stopped;
 mod theory;
 
 use super::record::Change;

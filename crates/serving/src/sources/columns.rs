@@ -1,6 +1,6 @@
 //! The columns of request logs that say what arrived. Names and units are those of `docs/importers/requests.md`.
 
-use super::value::Unit;
+use proftool_trace::decimal::Unit;
 
 /// What a column says about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use proftool_trace::decimal::Unit;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -12,7 +13,6 @@ use super::columns::{self, Field};
 use super::lines::{Input, Lines};
 use super::read::{CUT, DAMAGED, Error, Read, Reason};
 use super::row::Row;
-use super::value::Unit;
 
 /// Keys that are remembered; of a file with more, each further one is looked up anew.
 const MOST_KEYS: usize = 256;

@@ -7,6 +7,7 @@
 mod builder;
 mod columns;
 mod csv;
+mod date;
 mod jsonl;
 mod lines;
 mod read;
@@ -14,7 +15,6 @@ mod row;
 mod synthetic;
 #[cfg(test)]
 mod tests;
-mod value;
 mod vllm_bench;
 
 use std::io::BufRead;

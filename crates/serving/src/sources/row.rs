@@ -1,8 +1,10 @@
 //! One row of a trace, value by value.
 
+use proftool_trace::decimal;
+
 use super::columns::Field;
+use super::date::date;
 use super::read::{NO_COUNT, NO_HASHES, NO_TIME, Reason, TOO_LONG, TWICE};
-use super::value;
 use crate::Tier;
 
 /// The longest length that is taken for one.
@@ -35,9 +37,9 @@ impl Row {
             return Ok(());
         }
         match field {
-            Field::Arrival(unit) => once(&mut self.arrival_ns, near(value::nanoseconds(text, unit))?),
+            Field::Arrival(unit) => once(&mut self.arrival_ns, near(decimal::nanoseconds(text, unit))?),
             Field::ArrivalDate => {
-                let (unix_ns, zoned) = value::date(text).ok_or(&NO_TIME)?;
+                let (unix_ns, zoned) = date(text).ok_or(&NO_TIME)?;
                 self.zoneless = !zoned;
                 once(&mut self.arrival_ns, near(Some(unix_ns))?)
             }
@@ -45,7 +47,7 @@ impl Row {
             Field::Output => once(&mut self.output_tokens, count(text)?),
             Field::Tier => self.tier(Tier::ALL.into_iter().find(|tier| tier.name().eq_ignore_ascii_case(text))),
             Field::Priority if self.tier.is_some() => Ok(()),
-            Field::Priority => self.tier(value::whole(text).map(|level| Tier::ALL[level.min(2) as usize])),
+            Field::Priority => self.tier(whole(text).map(|level| Tier::ALL[level.min(2) as usize])),
             Field::Tenant => once(&mut self.tenant, text.to_owned()),
             Field::Hashes => once(&mut self.hashes, hashes(text).ok_or(&NO_HASHES)?),
             Field::BlockTokens => once(&mut self.block_tokens, count(text)?),
@@ -72,8 +74,13 @@ fn near(time_ns: Option<i64>) -> Result<i64, &'static Reason> {
     time_ns.filter(|time_ns| time_ns.unsigned_abs() <= MOST_NS).ok_or(&NO_TIME)
 }
 
+/// A whole number from 0 on.
+fn whole(text: &str) -> Option<u64> {
+    decimal::whole(text).and_then(|number| u64::try_from(number).ok())
+}
+
 fn count(text: &str) -> Result<u32, &'static Reason> {
-    let count = value::whole(text).ok_or(&NO_COUNT)?;
+    let count = whole(text).ok_or(&NO_COUNT)?;
     if count > MOST_TOKENS { Err(&TOO_LONG) } else { Ok(count as u32) }
 }
 
@@ -86,8 +93,9 @@ fn hashes(text: &str) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use proftool_trace::decimal::Unit;
+
     use super::*;
-    use crate::sources::value::Unit;
 
     #[test]
     fn values_are_taken_once_and_checked() {

@@ -14,6 +14,9 @@ pub(crate) struct Stub {
     ended: Arc<AtomicBool>,
 }
 
+/// What `/metrics` says.
+pub(crate) type Page = fn() -> &'static str;
+
 /// The other end of a connection.
 pub(crate) struct Peer(TcpStream);
 
@@ -30,11 +33,11 @@ impl Stub {
     }
 
     /// With a page at `/metrics`.
-    pub(crate) fn with_metrics(answer: fn(&mut Peer), page: &'static str) -> Self {
+    pub(crate) fn with_metrics(answer: fn(&mut Peer), page: Page) -> Self {
         Self::listen(&TcpListener::bind("127.0.0.1:0").expect("a port"), answer, Some(page))
     }
 
-    fn listen(listener: &TcpListener, answer: fn(&mut Peer), page: Option<&'static str>) -> Self {
+    fn listen(listener: &TcpListener, answer: fn(&mut Peer), page: Option<Page>) -> Self {
         let port = listener.local_addr().expect("bound").port();
         let (listener, ended) = (listener.try_clone().expect("a handle"), Arc::new(AtomicBool::new(false)));
         let over = Arc::clone(&ended);
@@ -62,7 +65,7 @@ impl Drop for Stub {
     }
 }
 
-fn serve(stream: TcpStream, answer: fn(&mut Peer), page: Option<&'static str>) {
+fn serve(stream: TcpStream, answer: fn(&mut Peer), page: Option<Page>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
     let (mut first, mut length) = (String::new(), 0);
     if reader.read_line(&mut first).is_err() {
@@ -93,6 +96,7 @@ fn serve(stream: TcpStream, answer: fn(&mut Peer), page: Option<&'static str>) {
             answer(&mut peer);
         }
         (false, Some(page)) if first.contains("/metrics") => {
+            let page = page();
             peer.raw(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len()));
         }
         (false, _) => peer.refuse("404 Not Found", "no such page"),

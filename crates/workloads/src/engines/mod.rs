@@ -10,26 +10,26 @@ mod tell;
 use std::collections::BTreeMap;
 
 pub(crate) use parameters::{COUNT, parameters};
-pub(crate) use plan::Plan;
-pub(crate) use serve::serve;
+use plan::Plan;
+use serve::serve;
 
-use crate::{Error, Once, Parameter, Place, Served, Settings};
+use crate::{Error, Once, Settings, Target};
 
 /// Name of the pass.
 const PASS: &str = "requests";
 
 /// How such a target runs.
-pub(crate) const fn measured(serve: fn(&Settings, &Place<'_>) -> Result<Served, Error>) -> Once {
-    Once { pass: PASS, observer: "router", whole: parameters::WHOLE, hardware_key, serve }
-}
+pub(crate) const MEASURED: Once = Once {
+    pass: PASS,
+    observer: "router",
+    whole: parameters::WHOLE,
+    hardware_key,
+    serve: |target, settings, place| serve(target.name, &Plan::new(target.name, target.parameters, settings)?, place),
+};
 
 /// Every parameter of such a target with its value.
-pub(crate) fn resolve(
-    target: &'static str,
-    parameters: &'static [Parameter],
-    settings: &Settings,
-) -> Result<BTreeMap<String, String>, Error> {
-    Ok(Plan::new(target, parameters, settings)?.resolved)
+pub(crate) fn resolve(target: &Target, settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
+    Ok(Plan::new(target.name, target.parameters, settings)?.resolved)
 }
 
 /// `endpoints-2`: they run who knows where. Engines that are launched run on this machine.

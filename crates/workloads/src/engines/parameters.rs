@@ -11,7 +11,7 @@ pub(super) const AUTO: &str = "auto";
 pub(super) const WHOLE: &[&str] = &["endpoints", "launch", "requests_from"];
 
 /// How many there are.
-pub(crate) const COUNT: usize = 33;
+pub(crate) const COUNT: usize = 34;
 
 const fn parameter(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
     Parameter { name, default, doc }
@@ -43,6 +43,7 @@ pub(crate) const fn parameters(policy: &'static str) -> [Parameter; COUNT] {
         parameter("slo_ttft_ms", "500", "Agreed time to the first token, in ms."),
         parameter("slo_tpot_ms", "50", "Agreed time per output token after it, in ms."),
         parameter("kv_capacity_tokens", "262144", "Tokens whose keys and values an endpoint holds."),
+        parameter("context_tokens", AUTO, "Longest prompt and output together that an endpoint takes; auto: what each says, where it does."),
         parameter("slots", "256", "Requests that an endpoint computes together."),
         parameter("step_base_us", "0", "Time of every batch step, in us, as `scripts/engines/calibrate` fits it; 0 where it is not known, as below."),
         parameter("prefill_token_us", "0", "Time of a prompt token, in us."),

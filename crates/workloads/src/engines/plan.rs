@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use proftool_serving::admission::{Admission, Everyone, Predicted, QueueThreshold, Slos};
 use proftool_serving::engines::{Address, Api, Form, Limits, Options, Protocol};
-use proftool_serving::policies::{self, Maker};
 use proftool_serving::sources::{Lengths, Synthetic};
-use proftool_serving::{Cost, Device, Policy, Role, Slo, StepModel};
+use proftool_serving::{Cost, Device, Role, Slo, StepModel};
 
 use super::launch::Launch;
 use super::parameters::{AUTO, NONE};
 use crate::parameters::{Given, refused};
+use crate::router::{self, Router};
 use crate::{Error, Parameter, Settings};
 
 /// A run on engines, ready.
@@ -22,8 +22,7 @@ pub(crate) struct Plan {
     pub(super) launch: Option<Launch>,
     /// Name of the model, where it was given.
     pub(super) model: Option<String>,
-    pub(super) maker: &'static Maker,
-    knobs: BTreeMap<String, f64>,
+    pub(super) router: Router,
     admission: &'static str,
     pub(super) trace: Option<PathBuf>,
     pub(super) requests: Option<usize>,
@@ -32,7 +31,8 @@ pub(crate) struct Plan {
     pub(super) options: Options,
     /// What is known of every endpoint.
     device: Device,
-    seed: u64,
+    /// Most tokens of a prompt and its output, where that was given.
+    pub(super) context_tokens: Option<u64>,
     /// Every parameter with its value.
     pub(crate) resolved: BTreeMap<String, String>,
 }
@@ -54,14 +54,9 @@ impl Plan {
         parameters: &'static [Parameter],
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
-        let (own, others) = settings.parameters.clone().into_iter().partition(|(name, _)| known(name));
+        let own = router::own(parameters, settings);
         let given = Given::new(target, parameters, &own)?;
-        let maker = policies::find(given.text("policy")).ok_or_else(|| {
-            let names: Vec<&str> = policies::POLICIES.iter().map(|maker| maker.name).collect();
-            refused("policy", &given.text("policy"), format!("one of {}", names.join(", ")))
-        })?;
-        let knobs = knobs(target, parameters, maker, &others)?;
+        let router = Router::new(target, parameters, given.text("policy"), settings)?;
         let (endpoints, launch) = engines(&given)?;
         let requests = match given.text("requests") {
             AUTO => None,
@@ -72,8 +67,6 @@ impl Plan {
             endpoints,
             launch,
             model: (given.text("model") != AUTO).then(|| given.text("model").to_owned()),
-            maker,
-            knobs,
             admission: given.choice("admission", &["none", "queue", "predicted"].map(|name| (name, name)))?,
             trace,
             requests,
@@ -81,10 +74,14 @@ impl Plan {
             load: given.number("load", POSITIVE)?,
             options: options(&given, settings.seed)?,
             device: device(&given)?,
-            seed: settings.seed,
-            resolved: resolved(parameters, &given, maker, &others),
+            context_tokens: match given.text("context_tokens") {
+                AUTO => None,
+                _ => Some(given.number("context_tokens", 1..=1_000_000_000_000)?),
+            },
+            resolved: resolved(parameters, &given, &router),
+            router,
         };
-        plan.policy()?;
+        plan.router.policy()?;
         if plan.admission == "predicted" && plan.device.steps.compute.prefill_token <= 0.0 {
             let needs =
                 "predictions need step times (hint: prefill_token_us and the others, from scripts/engines/calibrate)";
@@ -94,19 +91,6 @@ impl Plan {
             return Err(Error::Input { path: path.clone(), reason: "no such file (hint: name a trace)".to_owned() });
         }
         Ok(plan)
-    }
-
-    /// A policy that has seen nothing yet.
-    ///
-    /// # Errors
-    /// For a knob outside its range.
-    pub(super) fn policy(&self) -> Result<Box<dyn Policy>, Error> {
-        self.maker.with(&self.knobs, self.seed).map_err(|error| match error {
-            policies::Error::Value { name, value, least, most } => {
-                refused(name, &value, format!("a number from {least} to {most}"))
-            }
-            other @ policies::Error::Unknown { .. } => refused("policy", &self.maker.name, other.to_string()),
-        })
     }
 
     /// The rule of admission.
@@ -122,31 +106,6 @@ impl Plan {
     pub(super) fn device(&self, address: &Address) -> Device {
         Device { name: address.to_string(), ..self.device.clone() }
     }
-}
-
-/// Knobs of policies: those of this one are read, those of another left, since the targets of a pair get the same parameters.
-fn knobs(
-    target: &'static str,
-    parameters: &'static [Parameter],
-    maker: &'static Maker,
-    others: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, f64>, Error> {
-    let mut read = BTreeMap::new();
-    for (name, text) in others {
-        let all = policies::POLICIES.iter().flat_map(|maker| maker.knobs);
-        let Some(knob) = all.into_iter().find(|knob| knob.name == name.as_str()) else {
-            let names = parameters.iter().map(|parameter| parameter.name);
-            let known = names.chain(maker.knobs.iter().map(|knob| knob.name)).collect();
-            return Err(Error::UnknownParameter { target, name: name.clone(), known });
-        };
-        let (least, most) = knob.range;
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-        let number: f64 = number.ok_or_else(|| refused(knob.name, text, format!("a number from {least} to {most}")))?;
-        if maker.knobs.iter().any(|own| own.name == knob.name) {
-            read.insert(name.clone(), number);
-        }
-    }
-    Ok(read)
 }
 
 /// Where requests go: endpoints that run, or engines to launch; one of the two.
@@ -256,21 +215,12 @@ fn device(given: &Given<'_>) -> Result<Device, Error> {
 }
 
 /// Parameters that mean something here, with the knobs that were given.
-fn resolved(
-    parameters: &[Parameter],
-    given: &Given<'_>,
-    maker: &Maker,
-    others: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+fn resolved(parameters: &[Parameter], given: &Given<'_>, router: &Router) -> BTreeMap<String, String> {
     let made_up = ["arrival_rate", "burst_factor", "tenants", "shared_tokens", "prompt_tokens", "output_tokens"];
     let recorded = given.text("requests_from") != NONE;
     let means = |name: &&str| !(recorded && made_up.contains(name));
     let own = parameters.iter().map(|parameter| parameter.name).filter(means);
-    let knobs = maker.knobs.iter().map(|knob| {
-        let value = others.get(knob.name).cloned().unwrap_or_else(|| knob.default.to_string());
-        (knob.name.to_owned(), value)
-    });
-    own.map(|name| (name.to_owned(), given.text(name).to_owned())).chain(knobs).collect()
+    own.map(|name| (name.to_owned(), given.text(name).to_owned())).chain(router.resolved()).collect()
 }
 
 #[cfg(test)]
@@ -303,7 +253,10 @@ mod tests {
         let plan =
             plan(&[TWO, ("overlap_weight", "2"), ("migration_gap", "0.1"), ("prompt_tokens", "5-9")]).expect("a plan");
         assert_eq!(plan.endpoints.len(), 2);
-        assert_eq!((plan.knobs.len(), plan.resolved["overlap_weight"].as_str()), (1, "2"));
+        assert_eq!(
+            (plan.resolved["overlap_weight"].as_str(), plan.resolved.contains_key("migration_gap")),
+            ("2", false)
+        );
         assert_eq!(plan.shape.prompt_tokens, Lengths::Uniform(5, 9));
         assert_eq!(plan.options.vocabulary, 300..2300);
     }
@@ -319,6 +272,7 @@ mod tests {
             (vec![TWO, ("overlap_weight", "-1")], "a number from"),
             (vec![TWO, ("prompt_tokens", "9-5")], "two numbers"),
             (vec![TWO, ("vocabulary", "7")], "two token ids"),
+            (vec![TWO, ("context_tokens", "0")], "context_tokens"),
             (vec![TWO, ("slo_ttft_ms", "0")], "a number from"),
             (vec![TWO, ("admission", "predicted")], "step times"),
             (vec![TWO, ("requests_from", "no-such-trace.csv")], "no such file"),

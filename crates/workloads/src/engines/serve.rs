@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
 
-use proftool_serving::engines::{self, Address, Clock, Endpoint, Engines, Job, Options, discover, drive};
+use proftool_serving::engines::{self, Address, Clock, Endpoint, Engines, Job, Model, Options, describe, drive};
 use proftool_serving::log::{Head, IssueRow, Log, Time};
 use proftool_serving::{Workload, sources};
 
@@ -32,7 +32,7 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Serv
         time: Time::Measured,
         start_unix_ns: clock.start_unix_ns(),
         workload: &workload.name,
-        policy: plan.maker.name,
+        policy: plan.router.name(),
         seed: options.seed,
         cluster: &cluster,
         slos: &options.slos,
@@ -42,7 +42,7 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Serv
     let path = place.folder.join(FILE);
     let unwritten = |reason| Error::Output { path: path.clone(), reason };
     let mut log = Log::new(BufWriter::new(File::create(&path).map_err(unwritten)?), &head);
-    let (mut policy, mut admission) = (plan.policy()?, plan.admission());
+    let (mut policy, mut admission) = (plan.router.policy()?, plan.admission());
     let served = drive(&job, policy.as_mut(), admission.as_mut(), &mut log)?;
     drop(launched);
     for issue in &issues {
@@ -54,7 +54,7 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Serv
     let checks = check::all(&path, &workload, &served, options.protocol.exact_output)?;
     let outcomes = tell::outcomes(&workload, &served);
     let summary = proftool_serving::summarize_tiers(&outcomes, Some(&options.slos));
-    let mut lines = tell::lines(target, plan.maker.name, &workload.name, &served, &summary);
+    let mut lines = tell::lines(target, plan.router.name(), &workload.name, &served, &summary);
     lines.extend(issues.iter().map(|issue| format!("  {issue}")));
     Ok(Served { simulated: false, modelled, checks, summary: Some(summary), lines, trend: Vec::new() })
 }
@@ -68,8 +68,13 @@ fn launched(plan: &Plan, place: &Place<'_>) -> Result<Option<Engines>, Error> {
 
 /// An endpoint that answers, or whose model was given: then one that does not answer fails its requests only.
 fn endpoint(plan: &Plan, address: &Address) -> Result<Endpoint, engines::Error> {
-    let model = plan.model.clone().map_or_else(|| discover(address), Ok)?;
-    Ok(Endpoint { address: address.clone(), model, device: plan.device(address) })
+    let described = describe(address, plan.model.as_deref());
+    let Model { name, context_tokens } = match (described, &plan.model) {
+        (Err(_), Some(name)) => Model { name: name.clone(), context_tokens: None },
+        (described, _) => described?,
+    };
+    let context_tokens = plan.context_tokens.or(context_tokens);
+    Ok(Endpoint { address: address.clone(), model: name, context_tokens, device: plan.device(address) })
 }
 
 /// The requests, and what is to be said about rows of a trace.

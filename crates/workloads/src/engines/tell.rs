@@ -25,7 +25,7 @@ pub(super) fn outcomes(workload: &Workload, served: &[Served]) -> Vec<Outcome> {
             Ending::Ok => Status::Ok,
             Ending::Rejected(reason) => Status::Rejected(reason),
             Ending::Failed(_) => Status::Failed("failed"),
-            Ending::Aborted(reason) => Status::Failed(reason),
+            Ending::Aborted(reason) => Status::Aborted(reason),
         },
     };
     served.iter().map(outcome).collect()

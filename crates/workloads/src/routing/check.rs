@@ -72,7 +72,7 @@ struct Tallies {
 ///
 /// # Errors
 /// When it cannot be read. A damaged line is a failed check.
-pub(crate) fn log(mut log: impl BufRead, workload: &Workload, cluster: &Cluster) -> io::Result<Vec<Check>> {
+pub fn log(mut log: impl BufRead, workload: &Workload, cluster: &Cluster) -> io::Result<Vec<Check>> {
     let mut tallies = Tallies { outcomes: vec![0; workload.requests.len()], ..Tallies::default() };
     let (mut line, mut read, mut end) = (String::new(), 0, None);
     loop {

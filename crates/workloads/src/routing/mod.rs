@@ -1,6 +1,6 @@
 //! Router targets: simulations that write a router log, and the measured arithmetic of routing decisions.
 
-mod check;
+pub(crate) mod check;
 pub(crate) mod decide;
 pub(crate) mod knobs;
 mod measured;
@@ -22,7 +22,7 @@ pub(crate) use simulate::{everyone, serve};
 pub(crate) use tell::calibration;
 pub use tell::changes;
 
-use crate::{Error, Once, Parameter, Place, Served, Settings};
+use crate::{Error, Once, Settings, Target};
 
 /// Name of the pass of a simulation.
 pub(crate) const SIMULATION: &str = "simulation";
@@ -30,18 +30,20 @@ pub(crate) const SIMULATION: &str = "simulation";
 pub(crate) const FILE: &str = "router.jsonl";
 
 /// How a simulated target runs.
-pub(crate) const fn simulated(serve: fn(&Settings, &Place<'_>) -> Result<Served, Error>) -> Once {
-    let hardware_key = |parameters: &BTreeMap<String, String>| Some(hardware_key(parameters));
-    Once { pass: SIMULATION, observer: "simulator", whole: knobs::WHOLE, hardware_key, serve }
-}
+pub(crate) const SIMULATED: Once = Once {
+    pass: SIMULATION,
+    observer: "simulator",
+    whole: knobs::WHOLE,
+    hardware_key: |parameters| Some(hardware_key(parameters)),
+    serve: |target, settings, place| {
+        let plan = Plan::new(target.name, target.parameters, settings)?;
+        Ok(serve(target.name, &plan, place)?.served)
+    },
+};
 
 /// Every parameter of a simulated target with its value.
-pub(crate) fn resolve(
-    target: &'static str,
-    parameters: &'static [Parameter],
-    settings: &Settings,
-) -> Result<BTreeMap<String, String>, Error> {
-    Ok(Plan::new(target, parameters, settings)?.resolved)
+pub(crate) fn resolve(target: &Target, settings: &Settings) -> Result<BTreeMap<String, String>, Error> {
+    Ok(Plan::new(target.name, target.parameters, settings)?.resolved)
 }
 
 /// `simulated-flagship_vs_mid-2p4d`: nobody takes it for a machine's.

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use proftool_serving::admission::{Admission, EarlyRejection, Everyone, Predicted, QueueThreshold, Slos};
-use proftool_serving::policies::{self, Maker};
 use proftool_serving::sources::Synthetic;
-use proftool_serving::{Cluster, Model, Policy, Slo, Tier, scenarios};
+use proftool_serving::{Cluster, Model, Slo, Tier, scenarios};
 
 use super::knobs::{AUTO, MADE_UP, TIERS};
 use crate::parameters::{Given, refused};
+use crate::router::{self, Router};
 use crate::{Error, Parameter, Settings};
 
 /// A simulation, ready to run.
 pub(crate) struct Plan {
     pub(crate) cluster: Cluster,
-    pub(crate) maker: &'static Maker,
-    knobs: BTreeMap<String, f64>,
+    pub(crate) router: Router,
     admission: &'static str,
     predicted: Predicted,
     /// Time within which a prompt must be begun, by tier.
@@ -35,7 +34,6 @@ pub(crate) struct Plan {
     pub(crate) migration_period_ns: Option<i64>,
     pub(crate) sample_period_ns: Option<i64>,
     pub(crate) decisions: bool,
-    seed: u64,
     /// Every parameter with its value.
     pub(crate) resolved: BTreeMap<String, String>,
 }
@@ -57,10 +55,9 @@ impl Plan {
         parameters: &'static [Parameter],
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let (own, others) = split(parameters, &settings.parameters);
+        let own = router::own(parameters, settings);
         let given = Given::new(target, parameters, &own)?;
-        let maker = maker(&given)?;
-        let knobs = knobs(target, parameters, maker, &own, &others)?;
+        let router = Router::new(target, parameters, given.text("policy"), settings)?;
         let model = Model::find(given.text("model")).ok_or_else(|| {
             let names: Vec<&str> = proftool_serving::MODELS.iter().map(|model| model.name).collect();
             one_of("model", given.text("model"), &names)
@@ -92,8 +89,7 @@ impl Plan {
         let decisions = given.choice("decisions", &[("true", true), ("false", false)])?;
         let mut plan = Self {
             cluster,
-            maker,
-            knobs,
+            router,
             admission: given.choice("admission", &admission)?,
             predicted,
             deadlines_ns,
@@ -107,25 +103,11 @@ impl Plan {
             migration_period_ns: period_ns(&given, "migration_period_ms")?,
             sample_period_ns: period_ns(&given, "sample_period_ms")?,
             decisions,
-            seed: settings.seed,
             resolved: BTreeMap::new(),
         };
-        plan.policy()?;
+        plan.router.policy()?;
         plan.resolved = plan.resolve(parameters, &given);
         Ok(plan)
-    }
-
-    /// A policy that has seen nothing yet.
-    ///
-    /// # Errors
-    /// For a knob outside its range.
-    pub(crate) fn policy(&self) -> Result<Box<dyn Policy>, Error> {
-        self.maker.with(&self.knobs, self.seed).map_err(|error| match error {
-            policies::Error::Value { name, value, least, most } => {
-                refused(name, &value, format!("a number from {least} to {most}"))
-            }
-            other @ policies::Error::Unknown { .. } => refused("policy", &self.maker.name, other.to_string()),
-        })
     }
 
     /// The rule of admission.
@@ -159,77 +141,16 @@ impl Plan {
             _ if self.trace.is_some() && self.tiers.is_none() && TIERS.contains(&name) => None,
             "admission_slack" | "reserved_ratio" if matches!(self.admission, "none" | "queue") => None,
             "shared_tokens" if self.shape.tenants == 0 => None,
-            _ if POLICY_KNOBS.contains(&name) => None,
+            _ if router::is_knob(name) => None,
             _ => Some(given.text(name).to_owned()),
         };
         let own = parameters.iter().filter_map(|one| Some((one.name.to_owned(), value(one.name)?)));
-        let of_policy =
-            self.maker.knobs.iter().map(|knob| {
-                (knob.name.to_owned(), self.knobs.get(knob.name).copied().unwrap_or(knob.default).to_string())
-            });
-        own.chain(of_policy).collect()
+        own.chain(self.router.resolved()).collect()
     }
-}
-
-/// The parameters that are a policy's.
-const POLICY_KNOBS: &[&str] = &[
-    "migration_budget",
-    "migration_window_s",
-    "migration_gap",
-    "migration_batch",
-    "kv_locality",
-    "queue_urgency",
-    "cost_penalty",
-    "numa_bias",
-    "ewma_alpha",
-];
-
-type Values = BTreeMap<String, String>;
-
-/// What was given of these parameters, and the rest.
-fn split(parameters: &[Parameter], given: &Values) -> (Values, Values) {
-    let known = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
-    given.clone().into_iter().partition(|(name, _)| known(name))
-}
-
-fn maker(given: &Given<'_>) -> Result<&'static Maker, Error> {
-    let names: Vec<&str> = policies::POLICIES.iter().map(|maker| maker.name).collect();
-    policies::find(given.text("policy")).ok_or_else(|| one_of("policy", given.text("policy"), &names))
 }
 
 fn one_of(name: &'static str, value: &str, known: &[&str]) -> Error {
     refused(name, &value, format!("one of {}", known.join(", ")))
-}
-
-/// The knobs of the policy that were given. One that another policy has is left alone, since the targets of a pair get the
-/// same parameters.
-fn knobs(
-    target: &'static str,
-    parameters: &'static [Parameter],
-    maker: &'static Maker,
-    own: &Values,
-    others: &Values,
-) -> Result<BTreeMap<String, f64>, Error> {
-    let has = |name: &str| maker.knobs.iter().any(|knob| knob.name == name);
-    let any_has = |name: &str| policies::POLICIES.iter().any(|maker| maker.knobs.iter().any(|knob| knob.name == name));
-    if let Some(name) = others.keys().find(|name| !any_has(name)) {
-        let names = parameters.iter().map(|parameter| parameter.name);
-        let known = names.chain(maker.knobs.iter().map(|knob| knob.name)).collect();
-        return Err(Error::UnknownParameter { target, name: name.clone(), known });
-    }
-    let mine = own.iter().filter(|(name, _)| POLICY_KNOBS.contains(&name.as_str()));
-    let mut read = BTreeMap::new();
-    for (name, text) in mine.chain(others).filter(|(_, text)| text.as_str() != AUTO) {
-        let knob = policies::POLICIES.iter().flat_map(|maker| maker.knobs).find(|knob| knob.name == name.as_str());
-        let Some(knob) = knob else { continue };
-        let (least, most) = knob.range;
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-        let number: f64 = number.ok_or_else(|| refused(knob.name, text, format!("a number from {least} to {most}")))?;
-        if has(name) {
-            read.insert(name.clone(), number);
-        }
-    }
-    Ok(read)
 }
 
 /// Devices of a pool, where they were given.

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use proftool_serving::log::{Head, IssueRow, Log, Simulated, Time};
 use proftool_serving::{
-    Duty, Explanation, Options, Outcome, Run, Sink, Span, State, Summary, Workload, simulate, sources, summarize_tiers,
+    Duty, Explanation, Options, Outcome, Run, Sink, Span, State, Summary, Until, Workload, simulate, sources,
+    summarize_tiers,
 };
 
 use super::{FILE, Plan, check, tell, trend};
@@ -23,7 +25,8 @@ pub(crate) struct Done {
     pub(crate) workload: Workload,
 }
 
-/// Runs `plan` and writes its log; `target` names it in what is told.
+/// Runs `plan` and writes its log; `target` names it in what is told. Once `place` says stop, whoever is there ends as
+/// aborted, the log says how many had not arrived, and nothing is checked.
 ///
 /// # Errors
 /// For a trace that cannot be read and a log that cannot be written.
@@ -37,7 +40,7 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Done
         // A simulation has no place on the wall clock, and the same seed gives the same bytes.
         start_unix_ns: 0,
         workload: &workload.name,
-        policy: plan.maker.name,
+        policy: plan.router.name(),
         seed: plan.shape.seed,
         cluster: &plan.cluster,
         slos: &plan.slos,
@@ -45,10 +48,28 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Done
         modelled: &modelled,
     };
     let log = Log::new(BufWriter::new(File::create(&path).map_err(unwritten)?), &head);
-    let mut sink = Tee { log: Simulated::new(log, plan.maker.name, &plan.slos), outcomes: Vec::new() };
-    simulate(&workload, &plan.cluster, plan.policy()?.as_mut(), plan.admission().as_mut(), &options(plan), &mut sink)?;
+    let mut sink = Tee { log: Simulated::new(log, plan.router.name(), &plan.slos), outcomes: Vec::new() };
+    let stop = || place.stop.load(Ordering::Relaxed);
+    simulate(
+        &workload,
+        &plan.cluster,
+        plan.router.policy()?.as_mut(),
+        plan.admission().as_mut(),
+        &options(plan),
+        &mut Until::new(&mut sink, &stop),
+    )?;
     let Tee { log, outcomes } = sink;
     let mut log = log.into_log();
+    let not_sent = workload.requests.len() - outcomes.len();
+    if not_sent > 0 {
+        log.issue(&IssueRow {
+            code: "not_sent",
+            source: "router",
+            severity: "info",
+            count: 1,
+            detail: &format!("{not_sent} requests had not arrived when the run was stopped"),
+        });
+    }
     for issue in &issues {
         log.issue(&IssueRow {
             code: issue.code,
@@ -59,9 +80,9 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Done
         });
     }
     log.finish().map_err(unwritten)?;
-    let checks = checked(&path, &workload, plan)?;
+    let checks = if stop() { Vec::new() } else { checked(&path, &workload, plan)? };
     let summary = summarize_tiers(&outcomes, Some(&plan.slos));
-    let mut lines = vec![tell::line(target, plan.maker.name, &workload.name, outcomes.len(), &summary)];
+    let mut lines = vec![tell::line(target, plan.router.name(), &workload.name, outcomes.len(), &summary)];
     lines.extend(issues.iter().map(|issue| format!("  {issue}")));
     let served = Served {
         simulated: true,
@@ -82,16 +103,21 @@ pub(crate) fn trend(target: &str, plan: &Plan) -> Result<Vec<String>, Error> {
     let (workload, _) = requests(plan)?;
     let mut kept = Kept::default();
     let options = Options { sample_period_ns: None, decisions: false, ..options(plan) };
-    simulate(&workload, &plan.cluster, plan.policy()?.as_mut(), plan.admission().as_mut(), &options, &mut kept)?;
+    simulate(&workload, &plan.cluster, plan.router.policy()?.as_mut(), plan.admission().as_mut(), &options, &mut kept)?;
     Ok(trend::lines(target, &kept.0))
 }
 
-/// What the same requests feel where everybody is served.
-pub(crate) fn everyone(plan: &Plan, workload: &Workload) -> Result<(Summary, Vec<Outcome>), Error> {
+/// What the same requests feel where everybody is served, or those that have come until `place` says stop.
+///
+/// # Errors
+/// For a cluster that cannot serve.
+pub(crate) fn everyone(plan: &Plan, workload: &Workload, place: &Place<'_>) -> Result<(Summary, Vec<Outcome>), Error> {
+    let stop = || place.stop.load(Ordering::Relaxed);
     let mut kept = Kept::default();
     let mut admission = proftool_serving::admission::Everyone;
     let options = Options { sample_period_ns: None, decisions: false, deadlines_ns: [None; 3], ..options(plan) };
-    simulate(workload, &plan.cluster, plan.policy()?.as_mut(), &mut admission, &options, &mut kept)?;
+    let mut sink = Until::new(&mut kept, &stop);
+    simulate(workload, &plan.cluster, plan.router.policy()?.as_mut(), &mut admission, &options, &mut sink)?;
     Ok((summarize_tiers(&kept.0, Some(&plan.slos)), kept.0))
 }
 
@@ -145,19 +171,9 @@ fn modelled(plan: &Plan) -> Vec<String> {
         Some(_) => "Requests arrive as recorded, divided by the load.".to_owned(),
         None => "Requests are made up from the seed: Poisson arrivals, uniform lengths.".to_owned(),
     };
-    let link = plan.cluster.link;
-    vec![
-        "Every time is simulated. A batch step takes 1 ms and what the roofline of the device's datasheet says for the \
-         model: 60 % of the dense matrix peak, 80 % of the memory bandwidth (docs/serving.md)."
-            .to_owned(),
-        format!(
-            "The link between devices: {} GB/s after {} us, one transfer at a time in each direction.",
-            link.bytes_per_s / 1e9,
-            link.latency_ns as f64 / 1e3
-        ),
-        "Prices of devices are assumed.".to_owned(),
-        requests,
-    ]
+    let mut modelled = plan.cluster.modelled();
+    modelled.push(requests);
+    modelled
 }
 
 /// Writes the log and keeps the outcomes.
@@ -200,5 +216,41 @@ struct Kept(Vec<Outcome>);
 impl Sink for Kept {
     fn outcome(&mut self, outcome: &Outcome) {
         self.0.push(*outcome);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::Settings;
+    use crate::targets::early_rejection::TARGET;
+
+    #[test]
+    fn a_run_that_is_stopped_leaves_a_whole_log_of_those_who_had_come() {
+        let settings = Settings {
+            seed: 1,
+            parameters: BTreeMap::from([("requests".to_owned(), "200000".to_owned())]),
+            cores: vec![0],
+            iterations: 1,
+            blocks: 1,
+            warmup: 0,
+            device_name: "test".to_owned(),
+            arch: "test".to_owned(),
+            backend: crate::Backend::Cpu,
+            record: false,
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let stop = AtomicBool::new(true);
+        let place = Place { folder: folder.path(), stop: &stop };
+        let once = TARGET.once().expect("runs once");
+        let served = (once.serve)(&TARGET, &settings, &place).expect("served");
+        assert!(served.checks.is_empty());
+        let log = std::fs::read_to_string(folder.path().join(FILE)).expect("a log");
+        let lines = |word: &str| log.lines().filter(|line| line.contains(word)).count();
+        assert!(lines(r#""status":"aborted""#) > 0 && lines(r#""status""#) < 2000 && lines(r#""not_sent""#) == 1);
+        assert!(log.lines().last().is_some_and(|line| line.starts_with(r#"{"end":"#)));
     }
 }

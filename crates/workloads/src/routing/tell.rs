@@ -1,6 +1,6 @@
 //! What a run gave, in lines for people.
 
-use proftool_serving::{Outcome, Slo, Status, Summary, Tier};
+use proftool_serving::{Outcome, Status, Summary, Tier, nearest_rank};
 
 use super::Plan;
 use crate::Served;
@@ -55,8 +55,7 @@ pub(crate) fn calibration(plan: &Plan, outcomes: &[Outcome], all: (&Summary, &[O
         let close = ratios.iter().filter(|ratio| (**ratio - 1.0).abs() <= share).count();
         percent(close as f64 / ratios.len().max(1) as f64)
     };
-    let middle = ratios.get(ratios.len().saturating_sub(1) / 2);
-    let first = middle.map_or_else(
+    let first = nearest_rank(&ratios, 0.5).map_or_else(
         || "predicted TTFT (simulated): nobody was served".to_owned(),
         |middle| {
             format!(
@@ -83,7 +82,7 @@ fn of_tier(plan: &Plan, tier: Tier, outcomes: &[Outcome], all: &[Outcome]) -> Op
     let slo = plan.slos.of(tier);
     let own: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.tier == tier).collect();
     let refused: Vec<&&Outcome> = own.iter().filter(|one| matches!(one.status, Status::Rejected(_))).collect();
-    let good = own.iter().filter(|outcome| met(outcome, slo)).count();
+    let good = own.iter().filter(|outcome| outcome.meets(&plan.slos)).count();
     // Requests end in another order without refusals.
     let mut otherwise = vec![None; all.len()];
     for outcome in all {
@@ -92,7 +91,7 @@ fn of_tier(plan: &Plan, tier: Tier, outcomes: &[Outcome], all: &[Outcome]) -> Op
         }
     }
     let missed = refused.iter().filter_map(|one| otherwise.get(one.request as usize).copied().flatten());
-    let missed = missed.filter(|outcome| !met(outcome, slo)).count();
+    let missed = missed.filter(|outcome| !outcome.meets(&plan.slos)).count();
     (!own.is_empty()).then(|| {
         format!(
             "  {} (SLO {}, {} a token): {} requests, {} refused ({missed} of them miss it where everybody is served), {} of \
@@ -109,15 +108,8 @@ fn of_tier(plan: &Plan, tier: Tier, outcomes: &[Outcome], all: &[Outcome]) -> Op
 
 /// Actual over predicted TTFT, of those who were served.
 fn ratio(outcome: &Outcome) -> Option<f64> {
-    let first = outcome.first_token_ns.filter(|_| outcome.status == Status::Ok)?;
-    (outcome.predicted_ttft_ns > 0).then(|| (first - outcome.arrival_ns) as f64 / outcome.predicted_ttft_ns as f64)
-}
-
-/// Whether a request was served within its SLO; a single token has no time per token to miss.
-pub(crate) fn met(outcome: &Outcome, slo: Slo) -> bool {
-    let Some(first) = outcome.first_token_ns.filter(|_| outcome.status == Status::Ok) else { return false };
-    let more = i64::from(outcome.output_tokens) - 1;
-    first - outcome.arrival_ns <= slo.ttft_ns && (more < 1 || (outcome.end_ns - first) / more <= slo.tpot_ns)
+    let ttft_ns = outcome.ttft_ns()?;
+    (outcome.predicted_ttft_ns > 0).then(|| ttft_ns as f64 / outcome.predicted_ttft_ns as f64)
 }
 
 fn times(what: &str, times: Option<[i64; 3]>) -> String {

@@ -158,9 +158,14 @@ fn metric(found: &Topology) -> Check {
     check
 }
 
+/// `1 GPU`, `2 GPUs`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn lines(target: &str, found: &Topology) -> Vec<String> {
     let (nodes, devices) = (found.nodes.len(), found.devices.len());
-    let mut lines = vec![format!("{target} (measured): {nodes} NUMA nodes, {devices} GPUs")];
+    let mut lines = vec![format!("{target} (measured): {}, {}", counted(nodes, "NUMA node"), counted(devices, "GPU"))];
     lines.extend(found.nodes.iter().map(|node| {
         let distances: Vec<String> = node.distances.iter().map(i64::to_string).collect();
         let memory = node.memory_bytes.map_or_else(|| "?".to_owned(), |bytes| format!("{:.1}", bytes as f64 / 1e9));

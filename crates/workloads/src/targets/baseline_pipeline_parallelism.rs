@@ -13,7 +13,7 @@ pub static TARGET: Target = Target {
     pair: Some(("pipeline_parallelism", Role::Baseline)),
     parameters: PARAMETERS,
     run: Run::Blocks(prepare),
-    resolve: |settings| effective(NAME, Style::Baseline, settings),
+    resolve: |_, settings| effective(NAME, Style::Baseline, settings),
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, crate::Error> {

@@ -1,23 +1,16 @@
 //! The lab's scenario under round-robin: the control of `optimized_router`.
 
 use crate::routing::{self, Defaults, knobs};
-use crate::{Error, Parameter, Place, Role, Run, Served, Settings, Target};
-
-const NAME: &str = "baseline_router";
+use crate::{Parameter, Role, Run, Target};
 
 static PARAMETERS: [Parameter; knobs::COUNT] = knobs::parameters(&Defaults::lab("round_robin"));
 
 /// The target.
 pub static TARGET: Target = Target {
-    name: NAME,
+    name: "baseline_router",
     doc: "The lab's requests on a simulated cluster, sent to its devices in turn.",
     pair: Some(("router", Role::Baseline)),
     parameters: &PARAMETERS,
-    run: Run::Once(routing::simulated(run)),
-    resolve: |settings| routing::resolve(NAME, &PARAMETERS, settings),
+    run: Run::Once(routing::SIMULATED),
+    resolve: routing::resolve,
 };
-
-fn run(settings: &Settings, place: &Place<'_>) -> Result<Served, Error> {
-    let plan = routing::Plan::new(NAME, &PARAMETERS, settings)?;
-    Ok(routing::serve(NAME, &plan, place)?.served)
-}

@@ -12,7 +12,7 @@ pub static TARGET: Target = Target {
     pair: Some(("dynamic_routing", Role::Optimized)),
     parameters: decide::PARAMETERS,
     run: Run::Blocks(prepare),
-    resolve: |settings| decide::resolve(NAME, settings),
+    resolve: |_, settings| decide::resolve(NAME, settings),
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, Error> {

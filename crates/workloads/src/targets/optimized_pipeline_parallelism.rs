@@ -13,7 +13,7 @@ pub static TARGET: Target = Target {
     pair: Some(("pipeline_parallelism", Role::Optimized)),
     parameters: PARAMETERS,
     run: Run::Blocks(prepare),
-    resolve: |settings| effective(NAME, Style::Optimized, settings),
+    resolve: |_, settings| effective(NAME, Style::Optimized, settings),
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, crate::Error> {

@@ -12,7 +12,7 @@ pub static TARGET: Target = Target {
     pair: Some(("routing_static", Role::Optimized)),
     parameters: shards::PARAMETERS,
     run: Run::Blocks(prepare),
-    resolve: |settings| shards::resolve(NAME, settings),
+    resolve: |_, settings| shards::resolve(NAME, settings),
 };
 
 fn prepare(settings: &Settings) -> Result<Box<dyn Session>, Error> {

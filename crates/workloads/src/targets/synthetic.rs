@@ -30,7 +30,7 @@ pub static TARGET: Target = Target {
     pair: None,
     parameters: PARAMETERS,
     run: Run::Blocks(prepare),
-    resolve,
+    resolve: |_, settings| resolve(settings),
 };
 
 fn choose(settings: &Settings) -> Result<(String, usize), Error> {

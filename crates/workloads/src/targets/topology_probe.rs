@@ -17,7 +17,7 @@ pub static TARGET: Target = Target {
         observer: "topology",
         whole: &["sysfs_root"],
         hardware_key: |_| None,
-        serve: |settings, place| topology::serve(NAME, settings, place),
+        serve: |_, settings, place| topology::serve(NAME, settings, place),
     }),
-    resolve: |settings| topology::resolve(NAME, settings),
+    resolve: |_, settings| topology::resolve(NAME, settings),
 };

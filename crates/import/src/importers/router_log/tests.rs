@@ -125,3 +125,23 @@ fn the_head_tells_the_clock_and_the_links() {
         assert_eq!(imported.devices, [0]);
     }
 }
+
+#[test]
+fn blanks_between_the_parts_of_a_line_change_nothing() {
+    let mut log = log(Time::Simulated, &cluster());
+    log.step(&proftool_serving::log::StepRow { end_ns: 5, ..Default::default() });
+    let written = String::from_utf8(log.finish().unwrap()).unwrap();
+    let plain = imported(written.as_bytes()).1;
+    // No text of this log has one of the three.
+    let spaced = written.replace('{', "{ ").replace(':', " : ").replace(',', " ,\t");
+    for text in [spaced.clone(), format!("\u{feff} {spaced}"), format!("\r\n\n{spaced}")] {
+        let (found, tables) = imported(text.as_bytes());
+        assert_eq!((found.importer, found.lost, found.problems), ("router_log", false, 0), "{text}");
+        assert!(
+            [&tables::STEPS, &tables::SAMPLES, &tables::DEVICES]
+                .into_iter()
+                .all(|table| rows(&tables, table) == rows(&plain, table))
+        );
+    }
+    assert!(!super::is_head(b"{\"format\": \"proftool-router-log-2\",") && !super::is_head(b"{\"format"));
+}

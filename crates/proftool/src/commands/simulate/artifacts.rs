@@ -1,17 +1,19 @@
 //! Each case as an artifact: its router log below `raw/`, and the tables that the importer makes of it.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use proftool_capture::Environment;
 use proftool_serving::log::{Head, IssueRow, Log, Simulated, Time as LogTime};
 use proftool_serving::{Cluster, Duty, Explanation, Options, Outcome, Run, Sink, Span, State, Tally, Workload};
-use proftool_trace::manifest::{FORMAT, Manifest, Pass, Results, Target, Time};
+use proftool_trace::manifest::{Check, FORMAT, Manifest, Pass, Results, Target, Time};
 use proftool_trace::{Artifact, Draft, tables};
+use proftool_workloads::check_router_log;
 
 use super::Args;
 use super::cases::{Case, simulated};
+use super::parameters::parameters;
 use super::setup::Setup;
 use crate::commands::capture;
 use crate::failure::Failure;
@@ -21,7 +23,7 @@ use crate::{artifacts, machine};
 const PASS: &str = "simulation";
 const FILE: &str = "router.jsonl";
 /// Time between samples of the devices' state; a value that stays is one row.
-const SAMPLES_NS: i64 = 250_000_000;
+pub(super) const SAMPLES_NS: i64 = 250_000_000;
 
 /// Importers take rows further apart than 2^53 ns, 104 days, for damaged; the last request still needs its time.
 const MOST_NS: i64 = 100 * 86_400 * 1_000_000_000;
@@ -47,17 +49,17 @@ impl Place {
         Ok(Some(Self { parent, environment, loads: args.loads.len() > 1, seeds: args.seeds > 1 }))
     }
 
-    /// Runs a case and writes what it tells; the artifact's folder comes back.
+    /// Runs a case, writes what it tells, and checks what was written.
     ///
     /// # Errors
-    /// When something cannot be written; nothing is left then.
+    /// When something cannot be written; nothing is left then. A failed check is none: the manifest says so.
     pub(super) fn write(
         &self,
         case: &Case,
         setup: &Setup<'_>,
         workload: &Workload,
         tally: &mut Tally,
-    ) -> Result<PathBuf, Failure> {
+    ) -> Result<Artifact, Failure> {
         if workload.span_ns() > MOST_NS {
             let hint = "hint: cut a part out with --from and --until, or leave --artifacts out";
             return Err(Failure::usage(format!(
@@ -70,10 +72,12 @@ impl Place {
         let key = hardware_key(&setup.cluster);
         let stamp = self.environment.captured_utc.replace(['-', ':'], "");
         let draft = Draft::create(&self.parent, &format!("{stamp}-{target}-{key}"))?;
-        let made = logged(&draft, case, setup, workload, tally)
-            .and_then(|(file, modelled)| self.described(&draft, &file, case, setup, (target, key), modelled));
+        let made = logged(&draft, case, setup, workload, tally).and_then(|(file, modelled)| {
+            let checks = checks(&file, workload, &setup.cluster)?;
+            self.described(&draft, &file, case, setup, Told { name: target, key, modelled, checks })
+        });
         match made {
-            Ok(manifest) => Ok(draft.finish(manifest).map(|artifact: Artifact| artifact.path)?),
+            Ok(manifest) => Ok(draft.finish(manifest)?),
             Err(failure) => {
                 draft.discard();
                 Err(failure)
@@ -88,8 +92,7 @@ impl Place {
         file: &Path,
         case: &Case,
         setup: &Setup<'_>,
-        (name, hardware_key): (String, String),
-        modelled: Vec<String>,
+        told: Told,
     ) -> Result<Manifest, Failure> {
         let (imported, all) = proftool_import::into_memory(file)?;
         let pass = Pass {
@@ -101,14 +104,20 @@ impl Place {
             ranks: Vec::new(),
         };
         let environment = self.environment.clone();
-        let mut parameters = setup.parameters();
-        parameters.insert("policy".to_owned(), case.maker.name.to_owned());
-        parameters.insert("load".to_owned(), case.load.to_string());
+        let Told { name, key, modelled, checks } = told;
+        let verified = checks.iter().all(|check| check.max_relative_error <= check.tolerance);
+        let results = Results {
+            verified,
+            max_relative_error: checks.iter().map(|check| check.max_relative_error).reduce(f64::max),
+            checks,
+            exit_code: if verified { 0 } else { 3 },
+            ..Results::default()
+        };
         Ok(Manifest {
             format: FORMAT,
-            target: Target { name, parameters, seed: case.seed },
+            target: Target { name, parameters: parameters(case, setup), seed: case.seed },
             pair: None,
-            hardware_key,
+            hardware_key: key,
             time: Time::Simulated,
             captured_utc: environment.captured_utc,
             command_line: machine::command_line(),
@@ -121,11 +130,34 @@ impl Place {
             iterations: 0,
             blocks: 0,
             tables: all.write(&draft.tables_dir())?,
-            results: Results::default(),
+            results,
             modelled,
             command: None,
         })
     }
+}
+
+/// What a manifest says beside what is in the log.
+struct Told {
+    name: String,
+    /// The hardware key.
+    key: String,
+    modelled: Vec<String>,
+    checks: Vec<Check>,
+}
+
+/// Reads the log back, as the targets that simulate do.
+fn checks(file: &Path, workload: &Workload, cluster: &Cluster) -> Result<Vec<Check>, Failure> {
+    let unread = |error| Failure::io(format!("cannot read {} back: {error} (hint: check the disk)", file.display()));
+    let checks =
+        File::open(file).and_then(|log| check_router_log(BufReader::new(log), workload, cluster)).map_err(unread)?;
+    let as_manifest = |check: proftool_workloads::Check| Check {
+        name: check.name,
+        values: check.values,
+        max_relative_error: check.max_relative_error,
+        tolerance: check.tolerance,
+    };
+    Ok(checks.into_iter().map(as_manifest).collect())
 }
 
 /// `simulated-flagship_vs_mid-2p4d`, as of the targets that simulate: nobody takes it for a machine's.
@@ -145,7 +177,7 @@ fn logged(
     let file = draft.raw_dir(PASS)?.join(FILE);
     let unwritten =
         |error| Failure::io(format!("cannot write {}: {error} (hint: check the space on the disk)", file.display()));
-    let modelled = vec![setup.note()];
+    let modelled: Vec<String> = std::iter::once(setup.note()).chain(setup.cluster.modelled()).collect();
     let head = Head {
         time: LogTime::Simulated,
         // A simulation has no place on the wall clock, and the same seed gives the same bytes.

@@ -42,7 +42,7 @@ pub(super) fn one(case: &Case, setup: &Setup<'_>, share: f64) -> Result<Found, F
         let mut faster = workload.clone();
         faster.scale(factor);
         let mut tally = Tally::default();
-        match simulated(case, setup, &faster, &setup.options, &mut tally) {
+        match simulated(case, setup, &faster, &setup.faster(factor), &mut tally) {
             Ok(()) => summarize_tiers(&tally.outcomes, Some(&setup.options.slos)).slo_attainment_ratio,
             Err(found) => {
                 failure = Some(found);

@@ -1,15 +1,15 @@
 //! The cases, on all cores.
 
-use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use proftool_serving::evaluation::in_order;
 use proftool_serving::policies::Maker;
-use proftool_serving::{Options, Sink, Summary, Tally, Workload, simulate, summarize_tiers};
+use proftool_serving::{Bin, Options, Sink, Summary, Tally, Until, Workload, simulate, summarize_tiers};
+use proftool_trace::Artifact;
 
 use super::Args;
 use super::setup::Setup;
-use super::trend::{Bin, bins};
+use super::trend::bins;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::progress::Bar;
@@ -34,8 +34,8 @@ pub(super) struct Row {
     pub(super) imbalance_ratio: Option<f64>,
     pub(super) summary: Summary,
     pub(super) trend: Vec<Bin>,
-    /// Where it was written.
-    pub(super) artifact: Option<PathBuf>,
+    /// What was written.
+    pub(super) artifact: Option<Artifact>,
 }
 
 /// All cases, in the order of their rows.
@@ -77,6 +77,9 @@ fn rate(workload: &Workload) -> Option<f64> {
 }
 
 /// Tells what happens to these requests.
+///
+/// # Errors
+/// For knobs and a cluster that cannot be simulated, and once the user asked to stop: the run is not whole then.
 pub(super) fn simulated(
     case: &Case,
     setup: &Setup<'_>,
@@ -87,47 +90,73 @@ pub(super) fn simulated(
     let knobs = setup.knobs_of(case.maker);
     let mut policy = case.maker.with(&knobs, case.seed).map_err(|error| Failure::usage(error.to_string()))?;
     let mut admission = setup.admission();
-    simulate(workload, &setup.cluster, policy.as_mut(), admission.as_mut(), options, sink)
-        .map_err(|error| Failure::usage(error.to_string()))
+    let mut sink = Until::new(sink, &interrupt::asked);
+    simulate(workload, &setup.cluster, policy.as_mut(), admission.as_mut(), options, &mut sink)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    interrupt::check("the simulation is not whole")
 }
 
 /// Runs all cases on the threads of `--threads`, or on all cores; the results stand in the order of the cases, whoever ran them.
+///
+/// # Errors
+/// The failure of the first case that fails, in that order. Cases after one that failed need not run.
 pub(super) fn all<T: Send>(
     cases: &[Case],
     args: &Args,
     run: impl Fn(&Case) -> Result<T, Failure> + Sync,
 ) -> Result<Vec<T>, Failure> {
     let bar = Bar::new("simulate");
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let failed = Mutex::new(None);
+    let (done, first) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.map_or_else(cores, usize::from).min(cases.len().max(1));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(case) = cases.get(at).filter(|_| !interrupt::asked()) else { return };
-                    match run(case) {
-                        Ok(row) => {
-                            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                            done.push((at, row));
-                            bar.set(done.len(), cases.len(), case.maker.name);
-                        }
-                        Err(failure) => {
-                            *failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(failure);
-                            next.store(cases.len(), Ordering::Relaxed);
-                        }
-                    }
-                }
-            });
+    let threads = args.threads.map_or_else(cores, usize::from).min(cases.len());
+    let numbers: Vec<usize> = (0..cases.len()).collect();
+    let results = in_order(&numbers, threads, |&at| {
+        if interrupt::asked() || at > first.load(Ordering::Relaxed) {
+            return None;
         }
+        let result = run(&cases[at]);
+        match &result {
+            Ok(_) => bar.set(done.fetch_add(1, Ordering::Relaxed) + 1, cases.len(), cases[at].maker.name),
+            Err(_) => _ = first.fetch_min(at, Ordering::Relaxed),
+        }
+        Some(result)
     });
     interrupt::check(if args.artifacts.is_some() { "artifacts that are whole stay" } else { "nothing was written" })?;
-    if let Some(failure) = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        return Err(failure);
+    results.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser;
+    use proftool_serving::policies::POLICIES;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
     }
-    let mut rows = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    rows.sort_by_key(|(at, _)| *at);
-    Ok(rows.into_iter().map(|(_, row)| row).collect())
+
+    #[test]
+    fn the_failure_that_is_told_is_the_first_in_the_order_of_the_cases() {
+        let cases: Vec<Case> = (0..8).map(|seed| Case { maker: POLICIES[0], load: 1.0, seed }).collect();
+        let run = |case: &Case| match case.seed {
+            2 => {
+                // The next one has failed long before.
+                std::thread::sleep(Duration::from_millis(50));
+                Err(Failure::usage("second"))
+            }
+            3 => Err(Failure::usage("third")),
+            seed => Ok(seed),
+        };
+        for threads in ["1", "2", "8"] {
+            let args = Line::parse_from(["simulate", "--threads", threads]).args;
+            let failure = all(&cases, &args, run).err().map(|failure| failure.to_string());
+            assert_eq!(failure.as_deref(), Some("second"), "{threads}");
+            assert_eq!(all(&cases, &args, |case| Ok(case.seed)).expect("none fails"), [0, 1, 2, 3, 4, 5, 6, 7]);
+        }
+    }
 }

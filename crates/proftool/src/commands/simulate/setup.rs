@@ -5,24 +5,23 @@ use std::path::Path;
 
 use proftool_serving::admission::{Admission, EarlyRejection, Everyone, Predicted, QueueThreshold, Slos};
 use proftool_serving::policies::{self, Maker};
-use proftool_serving::sources::{self, Issue, Synthetic};
+use proftool_serving::sources::{self, Issue};
 use proftool_serving::{Change, Cluster, DynamoConfig, Model, ModelError, Options, Slo, Tier, Workload, scenarios};
 
 use super::Args;
 use super::artifacts::Place;
+use super::requests::{made_up, recorded, shape};
 use super::values::{Fail, Step};
 use crate::failure::Failure;
 use crate::names;
-
-/// Tokens that the prompts of a tenant begin with: a system prompt.
-const SHARED_TOKENS: u32 = 512;
 
 /// Device of a replica under a `dynamo_config.yaml`, which names none, and its price: assumed, as in the scenarios.
 const DYNAMO_DEVICE: (&str, f64) = ("h100-sxm", 4.0);
 
 /// What is simulated.
 pub(super) struct Setup<'a> {
-    args: &'a Args,
+    /// As given.
+    pub(super) args: &'a Args,
     /// The policies.
     pub(super) makers: Vec<&'static Maker>,
     /// Their knobs, as far as given.
@@ -40,7 +39,7 @@ pub(super) struct Setup<'a> {
     /// The file of `--dynamo-config`.
     dynamo: Option<DynamoConfig>,
     /// Name of the model that is served.
-    model: &'static str,
+    pub(super) model: &'static str,
     /// Where artifacts are made; nowhere without.
     pub(super) place: Option<Place>,
 }
@@ -113,20 +112,16 @@ impl<'a> Setup<'a> {
         knobs
     }
 
-    /// What an artifact states about how it was made, beside its command line.
-    pub(super) fn parameters(&self) -> BTreeMap<String, String> {
-        let mut parameters = BTreeMap::from([
-            ("scenario".to_owned(), self.cluster.name.clone()),
-            ("model".to_owned(), self.model.to_owned()),
-            (
-                "admission".to_owned(),
-                if self.dynamo.is_some() { DYNAMO_POLICY } else { &self.args.admission }.to_owned(),
-            ),
-        ]);
-        let requests = if self.source.is_empty() { "made up" } else { &self.source };
-        parameters.insert("requests".to_owned(), requests.to_owned());
-        parameters.extend(self.knobs.iter().map(|(name, value)| (name.clone(), value.to_string())));
-        parameters
+    /// How requests are simulated that arrive `factor` times as fast as [`Setup::workload`] says. Devices fail and come back
+    /// at the same share of the requests' span, as the step of a load does: the same requests meet the failure.
+    pub(super) fn faster(&self, factor: f64) -> Options {
+        let sooner = |change: &Change| Change { at_ns: (change.at_ns as f64 / factor) as i64, ..*change };
+        Options { changes: self.options.changes.iter().map(sooner).collect(), ..self.options.clone() }
+    }
+
+    /// The trace that is replayed; none where requests are made up.
+    pub(super) fn trace(&self) -> Option<&str> {
+        self.recorded.as_ref().map(|_| self.source.as_str())
     }
 
     /// Whether the course over time is wanted.
@@ -169,6 +164,11 @@ fn consistent(args: &Args) -> Result<(), Failure> {
         let hint = "hint: add --admission predicted";
         return Err(Failure::usage(format!("--reserve keeps memory from those whom no rule refuses ({hint})")));
     }
+    let names: Vec<&str> = args.policy.iter().map(|name| name.trim()).collect();
+    let policy = twice(&names).map(|name| format!("--policy names {name}"));
+    if let Some(what) = policy.or_else(|| twice(&args.loads).map(|load| format!("--loads has {load}"))) {
+        return Err(Failure::usage(format!("{what} twice (hint: write it once; --seeds 2 repeats every run)")));
+    }
     if args.requests_from.is_none() && shape(args, args.seed).is_endless() {
         let hint = "hint: a higher --arrival-rate, or fewer --requests";
         return Err(Failure::usage(format!("made-up requests would span more than three years ({hint})")));
@@ -176,46 +176,9 @@ fn consistent(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn made_up(args: &Args, seed: u64) -> Workload {
-    sources::synthetic("made up", &shape(args, seed))
-}
-
-fn shape(args: &Args, seed: u64) -> Synthetic {
-    Synthetic {
-        requests: args.requests.map_or(2000, |requests| requests as usize),
-        per_s: args.arrival_rate,
-        burst_factor: args.burst_factor,
-        seed,
-        tenants: args.tenants,
-        shared_tokens: if args.tenants > 0 { SHARED_TOKENS } else { 0 },
-        tiers: args.tiers.unwrap_or_default(),
-        ..Synthetic::default()
-    }
-}
-
-/// The part of the trace that is replayed, and what was left out of it or assumed.
-fn recorded(args: &Args) -> Result<Option<(Workload, Vec<Issue>)>, Failure> {
-    let Some(path) = &args.requests_from else { return Ok(None) };
-    let sources::Read { mut workload, issues } = sources::open(path).map_err(Failure::io)?;
-    let span_s = workload.span_ns() as f64 / 1e9;
-    if args.from.is_some() || args.until.is_some() {
-        let (from_ns, until_ns) = (args.from.unwrap_or(0), args.until.unwrap_or(i64::MAX));
-        if from_ns >= until_ns {
-            return Err(Failure::usage("--from is not before --until (hint: both are seconds of the trace)"));
-        }
-        workload.window(from_ns, until_ns);
-    }
-    if let Some(most) = args.requests {
-        workload.requests.truncate(most as usize);
-    }
-    if workload.requests.is_empty() {
-        let hint = format!("hint: it goes from 0 to {span_s:.3} s");
-        return Err(Failure::usage(format!(
-            "no request of {} lies between --from and --until ({hint})",
-            path.display()
-        )));
-    }
-    Ok(Some((workload, issues)))
+/// The first that stands twice.
+fn twice<T: PartialEq>(all: &[T]) -> Option<&T> {
+    all.iter().enumerate().find(|&(at, one)| all[..at].contains(one)).map(|(_, one)| one)
 }
 
 fn slos(args: &Args) -> Result<Slos, Failure> {
@@ -255,7 +218,7 @@ fn changes(fails: &[Fail], cluster: &Cluster) -> Result<Vec<Change>, Failure> {
 }
 
 /// The policy that a `dynamo_config.yaml` describes.
-const DYNAMO_POLICY: &str = "dynamo_config";
+pub(super) const DYNAMO_POLICY: &str = "dynamo_config";
 
 /// The cluster of a scenario.
 fn scenario(args: &Args) -> Result<(&'static Model, Result<Cluster, ModelError>), Failure> {

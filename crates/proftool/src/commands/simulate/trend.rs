@@ -1,69 +1,18 @@
 //! TTFT and TPOT over time: medians of the requests that arrive in a bin.
 
 use polars::prelude::DataFrame;
-use proftool_serving::{Outcome, Status};
+use proftool_serving::{Bin, Outcome, trend};
 use proftool_trace::frame::{float_column, int_column, text_column};
 
 use super::cases::Row;
 use crate::failure::{Failure, Kind};
 
-/// Bins that a run is cut into, about: their width is 1, 2 or 5 times a power of ten.
+/// Bins that a run is cut into, about.
 const BINS: i64 = 60;
 
-/// Requests that arrive in `[start_ns, end_ns)`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Bin {
-    start_ns: i64,
-    end_ns: i64,
-    requests: usize,
-    ok: usize,
-    ttft_p50_ns: Option<i64>,
-    ttft_p99_ns: Option<i64>,
-    tpot_p50_ns: Option<i64>,
-}
-
-/// The bins of a run, from 0 to its last arrival.
+/// The bins of a run.
 pub(super) fn bins(outcomes: &[Outcome]) -> Vec<Bin> {
-    let Some(last_ns) = outcomes.iter().map(|outcome| outcome.arrival_ns).max() else { return Vec::new() };
-    let width_ns = nice((last_ns / BINS).max(1));
-    let mut parts: Vec<Vec<&Outcome>> = vec![Vec::new(); (last_ns / width_ns) as usize + 1];
-    for outcome in outcomes {
-        parts[(outcome.arrival_ns / width_ns) as usize].push(outcome);
-    }
-    parts.iter().zip(0..).map(|(part, at)| bin(part, at * width_ns, width_ns)).collect()
-}
-
-fn bin(outcomes: &[&Outcome], start_ns: i64, width_ns: i64) -> Bin {
-    let served: Vec<&&Outcome> = outcomes.iter().filter(|outcome| outcome.status == Status::Ok).collect();
-    let mut ttft: Vec<i64> =
-        served.iter().filter_map(|outcome| Some(outcome.first_token_ns? - outcome.arrival_ns)).collect();
-    let each = |outcome: &&&Outcome| {
-        let more = i64::from(outcome.output_tokens) - 1;
-        (more > 0).then_some((outcome.end_ns - outcome.first_token_ns?) / more.max(1))
-    };
-    let mut tpot: Vec<i64> = served.iter().filter_map(each).collect();
-    Bin {
-        start_ns,
-        end_ns: start_ns.saturating_add(width_ns),
-        requests: outcomes.len(),
-        ok: served.len(),
-        ttft_p50_ns: rank(&mut ttft, 0.5),
-        ttft_p99_ns: rank(&mut ttft, 0.99),
-        tpot_p50_ns: rank(&mut tpot, 0.5),
-    }
-}
-
-/// By the nearest rank.
-fn rank(values: &mut [i64], share: f64) -> Option<i64> {
-    values.sort_unstable();
-    let at = ((share * values.len() as f64).ceil() as usize).max(1) - 1;
-    values.get(at).copied()
-}
-
-/// The least of 1, 2 and 5 times a power of ten that is not below it.
-fn nice(width_ns: i64) -> i64 {
-    let power = 10_i64.pow(width_ns.ilog10());
-    [1, 2, 5].into_iter().map(|step| step * power).find(|&nice| nice >= width_ns).unwrap_or(power.saturating_mul(10))
+    trend(outcomes, BINS)
 }
 
 /// A row a case and bin.
@@ -118,52 +67,9 @@ fn bar(value: Option<i64>, (least, most): (f64, f64)) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proftool_serving::Tier;
-
-    fn outcome(arrival_ns: i64, ttft_ns: i64) -> Outcome {
-        Outcome {
-            request: 0,
-            arrival_ns,
-            first_token_ns: Some(arrival_ns + ttft_ns),
-            end_ns: arrival_ns + ttft_ns + 40,
-            prompt_tokens: 1,
-            output_tokens: 5,
-            cached_tokens: 0,
-            tier: Tier::Standard,
-            prefill_device: None,
-            decode_device: None,
-            predicted_ttft_ns: 0,
-            migrations: 0,
-            preemptions: 0,
-            status: Status::Ok,
-        }
-    }
 
     #[test]
-    fn bins_hold_what_arrives_in_them_and_empty_ones_have_no_time() {
-        let mut outcomes = vec![outcome(0, 7), outcome(99, 9), outcome(6000, 30)];
-        outcomes.push(Outcome { status: Status::Rejected("full"), ..outcome(6001, 5) });
-        let found = bins(&outcomes);
-        // 6001 / 60 = 100 ns.
-        assert_eq!(found.len(), 61);
-        let first = Bin {
-            start_ns: 0,
-            end_ns: 100,
-            requests: 2,
-            ok: 2,
-            ttft_p50_ns: Some(7),
-            ttft_p99_ns: Some(9),
-            tpot_p50_ns: Some(10),
-        };
-        assert_eq!(found[0], first);
-        assert_eq!((found[1].requests, found[1].ttft_p50_ns), (0, None));
-        assert_eq!((found[60].requests, found[60].ok, found[60].ttft_p50_ns), (2, 1, Some(30)));
-        assert_eq!(bins(&[]), []);
-    }
-
-    #[test]
-    fn widths_are_round_and_bars_reach_from_low_to_high() {
-        assert_eq!([1, 2, 3, 7, 10, 11, 499].map(nice), [1, 2, 5, 10, 10, 20, 500]);
+    fn bars_reach_from_low_to_high() {
         let values = [None, Some(0), Some(1), Some(10), Some(100)];
         assert_eq!(values.map(|value| bar(value, (1.0, 100.0))), [' ', '▁', '▁', '▅', '█']);
         assert_eq!(bar(Some(5), (5.0, 5.0)), '▁');

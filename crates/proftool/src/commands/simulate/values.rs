@@ -1,5 +1,7 @@
 //! Values of arguments, parsed and checked one by one.
 
+use std::fmt;
+
 /// A step of the load.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
@@ -13,6 +15,21 @@ pub(super) struct Fail {
     pub(super) device: String,
     pub(super) at_ns: i64,
     pub(super) until_ns: Option<i64>,
+}
+
+/// As it is given: `2@40`.
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.factor, self.at_ns as f64 / 1e9)
+    }
+}
+
+/// As it is given: `3@60:70`.
+impl fmt::Display for Fail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.device, self.at_ns as f64 / 1e9)?;
+        self.until_ns.map_or(Ok(()), |until_ns| write!(formatter, ":{}", until_ns as f64 / 1e9))
+    }
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {
@@ -59,4 +76,19 @@ pub(super) fn fail(text: &str) -> Result<Fail, String> {
         return Err("it comes back before it fails (hint: write the later time last)".to_owned());
     }
     Ok(Fail { device: device.to_owned(), at_ns, until_ns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_told_as_it_was_given() {
+        for text in ["2@40", "0.5@0.25"] {
+            assert_eq!(step(text).expect("a step").to_string(), text);
+        }
+        for text in ["3@60:70", "decode_mid_2@0.5", "a@b@1:1.5"] {
+            assert_eq!(fail(text).expect("a failure").to_string(), text);
+        }
+    }
 }

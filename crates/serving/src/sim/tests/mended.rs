@@ -98,6 +98,28 @@ fn the_only_one_that_decodes_gives_way_to_prompts_and_is_served_later() {
 }
 
 #[test]
+fn one_that_lost_its_memory_comes_before_those_who_are_sent_there() {
+    // Two of 40 tokens grow until the second gives way; from then on there is always one who would take the memory.
+    let mut requests = vec![(0, 40, 30), (1, 40, 30)];
+    requests.extend((0..300).map(|number| (3000 + number * 600, 30, 4)));
+    let apart = cluster(vec![device(Role::Prefill, 1 << 40), device(Role::Decode, 100)]);
+    let all = run(&workload(&requests), &apart, "round_robin", &Options::default());
+    assert!(all.outcomes.iter().all(|outcome| outcome.status == Status::Ok));
+    let lost: Vec<&Span> = of(&all, SpanKind::Preempt).filter(|span| span.request < 2).collect();
+    assert!(!lost.is_empty());
+    for span in lost {
+        let after = |own: bool| {
+            let decode = of(&all, SpanKind::Decode).filter(move |other| (other.request == span.request) == own);
+            decode.map(|other| other.start_ns).filter(|&start_ns| start_ns > span.start_ns)
+        };
+        let back_ns = after(true).min().expect("goes on");
+        // Only those go before it whose context had come already, or was on its way: three of them fit.
+        let before = after(false).filter(|&start_ns| start_ns < back_ns).count();
+        assert!(before <= 3, "{before} before {span:?}");
+    }
+}
+
+#[test]
 fn a_device_that_comes_back_to_a_full_pool_is_off() {
     let devices = vec![device(Role::Mixed, 2000); 3];
     let mut autoscale = scaling::eager(&devices);

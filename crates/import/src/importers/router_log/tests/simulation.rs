@@ -62,6 +62,7 @@ impl Sink for Seen {
             Status::Ok => ["ok", "null"].map(str::to_owned),
             Status::Rejected(reason) => ["rejected", reason].map(str::to_owned),
             Status::Failed(reason) => ["failed", reason].map(str::to_owned),
+            Status::Aborted(reason) => ["aborted", reason].map(str::to_owned),
         });
         self.requests.push(row);
         self.log.outcome(outcome);

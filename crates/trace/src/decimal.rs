@@ -2,7 +2,7 @@
 
 /// Unit of a time, by the ending of its column's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
     /// Nanoseconds.
     Ns,
     /// Microseconds.
@@ -25,14 +25,14 @@ impl Unit {
     }
 }
 
-/// A decimal number in `unit` as nanoseconds, rounded half away from zero; `None` for anything but a finite decimal
-/// number, or one beyond 64 bits.
-pub(crate) fn nanoseconds(text: &str, unit: Unit) -> Option<i64> {
+/// A decimal number in `unit` as nanoseconds, half a nanosecond rounded away from zero; `None` for anything but a finite
+/// decimal number, or one beyond 64 bits.
+pub fn nanoseconds(text: &str, unit: Unit) -> Option<i64> {
     scaled(text, unit.exponent()).map(|(value, _)| value)
 }
 
 /// A whole number, also one written `44.0` or `4.4e1`; `None` for a fraction or anything else.
-pub(crate) fn whole(text: &str) -> Option<i64> {
+pub fn whole(text: &str) -> Option<i64> {
     scaled(text, 0).filter(|(_, exact)| *exact).map(|(value, _)| value)
 }
 
@@ -99,7 +99,7 @@ mod tests {
     fn a_unix_time_in_seconds_keeps_its_nanoseconds() {
         assert_eq!(nanoseconds("1730923333.851941241", Unit::S), Some(1_730_923_333_851_941_241));
         assert_eq!(nanoseconds("255.88656799999998", Unit::Ms), Some(255_886_568));
-        assert_eq!(nanoseconds("-1.5", Unit::Us), Some(-1_500));
+        assert_eq!(nanoseconds(" -1.5", Unit::Us), Some(-1_500));
         assert_eq!(nanoseconds("1.5E-3", Unit::S), Some(1_500_000));
         assert_eq!(nanoseconds("0.4", Unit::Ns), Some(0));
         assert_eq!(nanoseconds("0.5", Unit::Ns), Some(1));
@@ -110,9 +110,22 @@ mod tests {
 
     #[test]
     fn what_is_no_finite_number_of_64_bits_is_refused() {
-        for text in
-            ["", "-", ".", "nan", "NaN", "inf", "-Infinity", "1.2.3", "0x10", "1_000", "1,5", "1e", "1e9999999999"]
-        {
+        for text in [
+            "",
+            "-",
+            ".",
+            "nan",
+            "NaN",
+            "inf",
+            "-Infinity",
+            "1.2.3",
+            "0x10",
+            "1_000",
+            "1,5",
+            "1e",
+            "1e9999999999",
+            "--1",
+        ] {
             assert_eq!(nanoseconds(text, Unit::Ns), None, "{text}");
         }
         assert_eq!(nanoseconds("9223372036854775807", Unit::Ns), Some(i64::MAX));
