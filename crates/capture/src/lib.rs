@@ -11,4 +11,4 @@ pub mod profiles;
 pub mod ranks;
 pub mod session;
 
-pub use session::{Captured, Environment, Error, Progress, Request, capture};
+pub use session::{Captured, Environment, Error, Progress, Request, capture, checked};

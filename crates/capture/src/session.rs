@@ -18,6 +18,7 @@ use proftool_workloads::{self as workloads, Backend, Block, Session, Settings, T
 use crate::profilers::{Note, host};
 use crate::profiles::Profile;
 pub use error::Error;
+pub use finish::checked;
 use finish::{finish, manifest_check, pair};
 use sampling::Sampling;
 

@@ -17,7 +17,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proftool_trace::artifact::{Artifact, write_whole};
-use proftool_trace::manifest::Time;
 
 pub use error::Error;
 pub use options::{Against, RooflineOptions};
@@ -186,7 +185,7 @@ fn heading(report: &Report) -> String {
 
 fn title(report: &Report) -> String {
     let mut text = format!("# {}\n", format::plain(&heading(report)));
-    if report.runs.iter().any(|run| run.artifact.manifest.time == Time::Simulated) {
+    if report.is_simulated() {
         text.push_str("\n> **SIMULATED TIME.** Durations here were computed by a model; no hardware was measured.\n");
     }
     if let Some(unverified) = report.unverified() {

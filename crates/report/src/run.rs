@@ -189,8 +189,11 @@ impl Report {
 
     /// ` (simulated)` where a model computed the times of a run: what a heading says whose numbers come from them.
     pub(crate) fn simulated(&self) -> &'static str {
-        let is = |run: &Run| run.artifact.manifest.time == Time::Simulated;
-        if self.runs.iter().any(is) { " (simulated)" } else { "" }
+        if self.is_simulated() { " (simulated)" } else { "" }
+    }
+
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.runs.iter().any(|run| run.artifact.manifest.time == Time::Simulated)
     }
 
     /// The run that the report is about: the optimized one of a pair, else the only one.

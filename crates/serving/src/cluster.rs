@@ -62,7 +62,7 @@ impl Cluster {
         let watts: Option<f64> = self.devices.iter().map(|device| device.watts).sum();
         let energy = watts.map(|watts| {
             format!(
-                "Energy is that at board power ({watts:.0} W in all), the vendor's maximum: an upper bound, no reading."
+                "Energy is that at board power ({watts:.0} W in all), the vendor's maximum, of a slice of a board its share: an upper bound for whole boards, no reading."
             )
         });
         [steps.to_owned(), link, "Prices of devices are assumed.".to_owned()].into_iter().chain(energy).collect()

@@ -1,4 +1,4 @@
-//! What one request felt: each time and each promise is computed here and nowhere else.
+//! What one request felt: summaries, trends and reports take its times and promises from here.
 
 use crate::admission::Slos;
 use crate::{Outcome, Status};
@@ -20,7 +20,8 @@ impl Outcome {
         self.first().map(|_| self.end_ns - self.arrival_ns)
     }
 
-    /// Whether it was served within the SLO of its tier. A single token has no time per token to miss.
+    /// Whether it was served within the SLO of its tier. A single token has no time per token to miss, nor has an output
+    /// that nobody counted.
     pub fn meets(&self, slos: &Slos) -> bool {
         let slo = slos.of(self.tier);
         self.ttft_ns().is_some_and(|ttft| ttft <= slo.ttft_ns) && self.tpot_ns().is_none_or(|tpot| tpot <= slo.tpot_ns)

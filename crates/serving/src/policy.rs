@@ -61,7 +61,8 @@ pub struct State {
     pub waiting_pairs: u64,
     /// Requests that decode, or will once they fit.
     pub running: u32,
-    /// Tokens in their contexts, those of waiting prompts included: up to the last token that is out by now.
+    /// Tokens in their contexts, those of waiting prompts included, as of now; in [`Policy::observe`] those of steps amid a run may be
+    /// missing.
     pub kv_tokens: u64,
 }
 

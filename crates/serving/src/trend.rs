@@ -22,13 +22,14 @@ pub struct Bin {
 }
 
 /// The bins of a run from 0 to its last arrival: `wanted` of them, about, for their width is 1, 2 or 5 times a power of ten
-/// in ns. A request counts in the bin in which it arrived.
+/// in ns. A request counts in the bin in which it arrived, one
+/// that arrived before 0 in the first.
 pub fn trend(outcomes: &[Outcome], wanted: i64) -> Vec<Bin> {
-    let Some(last_ns) = outcomes.iter().map(|outcome| outcome.arrival_ns).max() else { return Vec::new() };
+    let Some(last_ns) = outcomes.iter().map(|outcome| outcome.arrival_ns.max(0)).max() else { return Vec::new() };
     let width_ns = nice((last_ns / wanted.max(1)).max(1));
     let mut parts: Vec<Vec<&Outcome>> = vec![Vec::new(); (last_ns / width_ns) as usize + 1];
     for outcome in outcomes {
-        parts[(outcome.arrival_ns / width_ns) as usize].push(outcome);
+        parts[(outcome.arrival_ns.max(0) / width_ns) as usize].push(outcome);
     }
     parts.iter().zip(0..).map(|(part, at)| bin(part, at * width_ns, width_ns)).collect()
 }
@@ -80,6 +81,7 @@ mod tests {
         assert_eq!((found[1].requests, found[1].ttft_p50_ns), (0, None));
         assert_eq!((found[60].requests, found[60].ok, found[60].ttft_p50_ns), (2, 1, Some(30)));
         assert_eq!(trend(&[], 60), []);
+        assert_eq!(trend(&[outcome(-500, 7), outcome(99, 9)], 1)[0].requests, 2);
     }
 
     #[test]

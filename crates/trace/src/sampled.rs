@@ -1,5 +1,5 @@
-//! Names of the metrics that the sampler of NVML writes into `counter_defs` and `samples`: one place, for the recorder that
-//! writes them and the metrics that read them.
+//! Names of the metrics that the sampler of NVML, and of power what router logs, write into `counter_defs` and `samples`: one
+//! place, for those who write them and the metrics that read them.
 //!
 //! A row of `samples` covers the time from the reading before to its own; the first reading of a metric covers none
 //! (`start_ns` = `end_ns`). So each value says what was true until it was read, and of [`ENERGY`] two readings that follow
@@ -35,6 +35,13 @@ pub const POWER_LIMIT: Sampled = Sampled {
     name: "nvml.power_limit_w",
     unit: "W",
     doc: "Power limit that is enforced (nvmlDeviceGetEnforcedPowerLimit); a setting, not a reading.",
+};
+
+/// What a device draws at most.
+pub const BOARD_POWER: Sampled = Sampled {
+    name: "board_power_w",
+    unit: "W",
+    doc: "The most that a device draws by its vendor's word, from the head of a router log; no reading.",
 };
 
 /// The counter of energy.
@@ -118,7 +125,7 @@ pub const NVLINK_RECEIVED: Sampled = Sampled {
     doc: "Payload received over all NVLinks since the driver was loaded (field ..NVLINK_THROUGHPUT_DATA_RX).",
 };
 
-/// Every metric but the reasons for a low clock, which are [`REASONS`].
+/// Every metric of NVML but the reasons for a low clock, which are [`REASONS`].
 pub const ALL: &[Sampled] = &[
     POWER,
     POWER_INSTANT,

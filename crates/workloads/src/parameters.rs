@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use crate::Error;
 
+/// Value of a parameter that is decided where it is used.
+pub(crate) const AUTO: &str = "auto";
+
 /// One parameter of a target.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameter {

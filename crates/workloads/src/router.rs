@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use proftool_serving::Policy;
 use proftool_serving::policies::{self, Knob, Maker};
 
-use crate::parameters::refused;
+use crate::parameters::{AUTO, refused};
 use crate::{Error, Parameter, Settings};
-
-/// Value of a knob that its policy decides about.
-const AUTO: &str = "auto";
 
 /// A policy, ready to be made.
 pub(crate) struct Router {

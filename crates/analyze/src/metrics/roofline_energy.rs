@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use polars::prelude::DataFrame;
 use proftool_roofline::{Counts, Level};
 use proftool_trace::table::{Table, float, int, text};
-use proftool_trace::tables;
+use proftool_trace::{sampled, tables};
 
 use super::roofline_instruction::launches_in;
 use super::roofline_sampled::{length, sampled_sets};
@@ -20,7 +20,6 @@ use crate::classes::{Class, Kind};
 use crate::model::{Activity, DeviceKey, Model, Rows};
 use crate::operators::{Span, contains, gaps, intersect, union};
 use crate::roofline::{Engine, Placed};
-use crate::samples::power::BOARD_POWER;
 use crate::samples::series::{self, Series, Tally};
 use crate::windows::WindowSet;
 
@@ -90,7 +89,7 @@ const LEAST_IDLE: i64 = 3;
 /// What a value of the metric is in watts; `None` for a metric that is not power, or the most that it may be.
 pub(crate) fn watts(metric: &str, unit: Option<&str>) -> Option<f64> {
     let name = metric.to_ascii_lowercase();
-    if name == BOARD_POWER || SETTINGS.iter().any(|setting| name.contains(setting)) {
+    if name == sampled::BOARD_POWER.name || SETTINGS.iter().any(|setting| name.contains(setting)) {
         return None;
     }
     let bracketed =

@@ -7,7 +7,7 @@
 //! start; overshoot = the largest bin / final - 1. Null with a reason where the run is over capacity (while the last half
 //! of the requests arrived, fewer than 95 % as many ended, and more were missing than three times the square root of their
 //! number, which chance explains), where there are too few bins, where it has not settled, and where the load has no step:
-//! medians of some 20 requests scatter by more than 10 %, so that under a steady load the last bin out of line is chance,
+//! medians of some 20 requests scatter by more than 10 %, so that without a load step the last bin out of line is chance,
 //! and so is the largest.
 
 mod step;
@@ -64,8 +64,8 @@ const BINS: (usize, usize) = (8, 60);
 /// How far from the final value a settled one may lie, in percent.
 const NEAR_PERCENT: i128 = 10;
 
-/// Why there is no settling time under a steady load.
-const NO_STEP: &str = "no load step: under a steady load the bins scatter, and nothing settles";
+/// Why there is no settling time where no step was found.
+const NO_STEP: &str = "no load step: none was found in the arrivals, and without one the bins scatter by chance";
 
 struct Row {
     pass: String,
@@ -95,7 +95,7 @@ struct Settled {
 
 impl Settled {
     /// The same of a load without a step, where only the final value is more than chance.
-    fn under_steady_load(self) -> Self {
+    fn without_step(self) -> Self {
         let reason = self.reason.filter(|_| self.last.is_none()).unwrap_or(NO_STEP);
         Self { settling: None, overshoot: None, reason: Some(reason), ..self }
     }
@@ -136,7 +136,7 @@ fn of_group(log: &Log, group: &Group) -> Vec<Row> {
     let over_capacity = is_over_capacity(&group.requests);
     let mut starts = vec![("start", window.0, None)];
     starts.extend(step::find(&group.requests).map(|step| ("load_step", step.at, Some((step.before, step.after)))));
-    let steady = starts.len() == 1;
+    let without_step = starts.len() == 1;
     let mut rows = Vec::new();
     for (from, from_ns, rates) in starts {
         let arrived = group.requests.iter().filter(|request| request.arrival >= from_ns).count();
@@ -155,7 +155,7 @@ fn of_group(log: &Log, group: &Group) -> Vec<Row> {
                 rates,
                 width: bins.width,
                 over_capacity,
-                settled: if steady { settled.under_steady_load() } else { settled },
+                settled: if without_step { settled.without_step() } else { settled },
             });
         }
     }

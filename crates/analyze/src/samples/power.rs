@@ -35,9 +35,6 @@ const UNITS: &[(&str, f64)] = &[
 /// Words of the names of energies that are counted from some beginning on; others are those of each interval, or unknown.
 const COUNTERS: &[&str] = &["total", "counter", "accumulated", "accumulator", "cumulative", "consumption"];
 
-/// Metric of the most that a device may draw by its vendor's word, as router logs of simulations state it: no reading.
-pub(crate) const BOARD_POWER: &str = "board_power_w";
-
 /// Metrics of NVML's power draw, in lower case: since Ampere, except GA100, the average of the last second.
 const AVERAGES: &[&str] = &[sampled::POWER.name, "power.draw", "power.draw.average", "dcgm_fi_dev_power_usage"];
 
@@ -126,7 +123,9 @@ pub(crate) fn read(tables: &Tables, pass: &str) -> Result<BTreeMap<DeviceKey, Ve
 /// # Errors
 /// When a frame does not have the columns of its table.
 pub(crate) fn board(tables: &Tables, pass: &str) -> Result<BTreeMap<DeviceKey, Power>, Error> {
-    let all = series::read(tables, pass, |metric, unit| metric == BOARD_POWER && unit == Some("W"))?;
+    let all = series::read(tables, pass, |metric, unit| {
+        metric == sampled::BOARD_POWER.name && unit == Some(sampled::BOARD_POWER.unit)
+    })?;
     let power = |series: Series| {
         let watts = weighted(&series, 1.0);
         (series.device, Power { source: Source::Samples, metric: series.metric, watts, falls: 0 })

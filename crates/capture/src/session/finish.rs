@@ -95,6 +95,13 @@ pub(super) fn finish(
 }
 
 /// The results of measured blocks.
+/// The results of a run that was checked and not timed. Without any check nothing is verified.
+pub fn checked(checks: Vec<workloads::Check>) -> Results {
+    let checks: Vec<manifest::Check> = checks.into_iter().map(manifest_check).collect();
+    let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
+    results(&[], checks, verified)
+}
+
 pub(super) fn results(blocks: &[Block], checks: Vec<manifest::Check>, verified: bool) -> Results {
     Results {
         iteration_ns: blocks.iter().flat_map(|block| block.iteration_ns.iter().copied()).collect(),

@@ -9,7 +9,7 @@ use proftool_trace::manifest::{self, Manifest, Pass};
 use proftool_tracer::clock::unix_ns;
 use proftool_workloads::{Once, Place, Role, Served, Target, changes};
 
-use super::finish::{manifest_check, pair, results};
+use super::finish::{checked, pair};
 use super::{Captured, Error, Progress, Request};
 
 /// A target that has run.
@@ -105,8 +105,6 @@ fn run(request: &Request<'_>, target: &'static Target, parameters: BTreeMap<Stri
 
 fn describe(request: &Request<'_>, run: Run, pair: Option<manifest::Pair>) -> Captured {
     let Run { target, once, parameters, hardware_key, draft, start_unix_ns, served } = run;
-    let checks: Vec<manifest::Check> = served.checks.into_iter().map(manifest_check).collect();
-    let verified = !checks.is_empty() && checks.iter().all(|check| check.max_relative_error <= check.tolerance);
     let pass = Pass {
         name: once.pass.to_owned(),
         profilers: vec![once.observer.to_owned()],
@@ -134,7 +132,7 @@ fn describe(request: &Request<'_>, run: Run, pair: Option<manifest::Pair>) -> Ca
         iterations: 0,
         blocks: 0,
         tables: Vec::new(),
-        results: results(&[], checks, verified),
+        results: checked(served.checks),
         modelled: served.modelled,
         command: None,
     };

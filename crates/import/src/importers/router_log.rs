@@ -37,7 +37,9 @@ const CUT: &str = "the last line is incomplete: the run was ended while it was w
 /// Whether the file begins as a router log does.
 fn is_head(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    MAGIC.iter().try_fold(bytes, |rest, part| rest.trim_ascii_start().strip_prefix(*part)).is_some()
+    // A head over several lines is no line of a log.
+    let line = bytes.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    MAGIC.iter().try_fold(line, |rest, part| rest.trim_ascii_start().strip_prefix(*part)).is_some()
 }
 
 /// Events come before the row of their request, which the log of a run that was killed may not have. Where that is so, the

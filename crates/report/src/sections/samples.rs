@@ -1,5 +1,6 @@
 //! Sampled GPU metrics over the whole window; those of phases, steps and ranges are in the file.
 
+use proftool_trace::sampled::BOARD_POWER;
 use serde::Serialize;
 
 use super::Built;
@@ -8,14 +9,13 @@ use crate::basis::{self, Names};
 use crate::error::Error;
 use crate::format;
 use crate::run::{Report, Row};
-use crate::views::serving::BOARD_POWER;
 
 /// Metrics in the table.
 const MOST_ROWS: usize = 24;
 /// Metrics that a log states once for the whole run, and what they are: as samples over time they would say nothing.
 const STATED: [(&str, &str); 2] = [
     ("kv_capacity_tokens", "Memory for keys and values"),
-    (BOARD_POWER, "Board power, the most that a device draws by its vendor's word and no reading"),
+    (BOARD_POWER.name, "Board power, the most that a device draws by its vendor's word and no reading"),
 ];
 
 #[derive(Serialize)]

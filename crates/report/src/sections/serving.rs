@@ -64,7 +64,8 @@ pub(super) fn build(report: &Report) -> Result<Option<Built>, Error> {
         said: report.runs.iter().filter_map(|run| said(report, run)).collect(),
         felt,
         energy: whole().any(|row| row.float("goodput_requests_per_j").is_some()),
-        at_board_power: whole().any(tables::is_at_board_power),
+        at_board_power: whole()
+            .any(|row| row.float("goodput_requests_per_j").is_some() && tables::is_at_board_power(row)),
         more: (more > 0).then(|| format!("{more} more groups in `metrics/serving.parquet`.")),
         split,
         time,

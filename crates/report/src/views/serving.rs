@@ -8,8 +8,6 @@ use crate::charts::lines::{Lines, Panel, Quantity, Series};
 use crate::format;
 use crate::run::{Report, Row, Run, file_stem};
 
-/// Metric that states what a device draws at most: no reading.
-pub(crate) const BOARD_POWER: &str = "board_power_w";
 /// Groups that one chart tells apart.
 pub(super) const MOST_GROUPS: usize = 5;
 /// Devices in one heat map.

@@ -31,7 +31,7 @@ pub(crate) fn chart(report: &Report) -> Option<Lines> {
     (!panels.is_empty()).then(|| Lines {
         id: "serving_distribution".to_owned(),
         title: format!("Share of requests served within a time{}", serving::simulated(report)),
-        subtitle: "Of all requests: a line ends below 100 % by those that were not served".to_owned(),
+        subtitle: "Of all requests: a line ends below 100 % by those that have no such time".to_owned(),
         groups: groups.iter().map(|group| group.name.clone()).collect(),
         strokes: None,
         beside: true,

@@ -159,7 +159,7 @@ fn settling() -> Vec<Value> {
             "start",
             0,
             None,
-            Some("no load step: under a steady load the bins scatter, and nothing settles"),
+            Some("no load step: none was found in the arrivals, and without one the bins scatter by chance"),
         ),
     ]
 }

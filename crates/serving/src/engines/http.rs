@@ -112,7 +112,11 @@ impl Address {
             write(&stream, message.as_bytes()).await.map_err(|error| Failure::Unreachable(error.to_string()))?;
             let mut answer = Answer::default();
             let text = answer.rest(&stream, LARGEST_PAGE).await?;
-            if answer.ended { Ok((answer.status, text)) } else { Err(Failure::Cut) }
+            match answer.ended {
+                true => Ok((answer.status, text)),
+                false if text.len() >= LARGEST_PAGE => Err(Failure::Garbage("the page is too large".to_owned())),
+                false => Err(Failure::Cut),
+            }
         };
         timeout(limit, exchange)
             .await

@@ -3,6 +3,8 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use crate::nearest_rank;
+
 /// How often the differences are drawn again.
 const DRAWS: usize = 4000;
 /// Parts of the draws below and above the interval: 95 % lie in it.
@@ -43,9 +45,9 @@ pub fn difference(differences: &[f64], seed: u64) -> Option<Difference> {
     let mut drawn = || (0..count).map(|_| differences[random.random_range(0..count)]).sum::<f64>() / count as f64;
     let mut means: Vec<f64> = (0..DRAWS).map(|_| drawn()).collect();
     means.sort_by(f64::total_cmp);
-    let at = |share: f64| means[((share * DRAWS as f64).ceil() as usize).clamp(1, DRAWS) - 1];
+    let at = |share| nearest_rank(&means, share);
     let mean = differences.iter().sum::<f64>() / count as f64;
-    Some(Difference { mean, low: at(TAILS), high: at(1.0 - TAILS) })
+    Some(Difference { mean, low: at(TAILS)?, high: at(1.0 - TAILS)? })
 }
 
 impl Difference {

@@ -31,8 +31,8 @@ pub(super) struct Machine {
     pub(super) busy: Option<Busy>,
     /// Prompt tokens of the step in progress.
     pub(super) chunks: Vec<(u32, u32)>,
-    /// Requests that leave at the end of the step, with their epoch, and where to.
-    pub(super) leaving: Vec<(u32, u32, usize)>,
+    /// Requests that leave at the end of the step, with their epoch, where to, and the gap that justifies it.
+    pub(super) leaving: Vec<(u32, u32, usize, f64)>,
     /// Grows with every change of plan: the end of a step that was planned before is void.
     pub(super) generation: u32,
     /// Time in which it computed, up to the last step that ended, and when its load was last looked at.

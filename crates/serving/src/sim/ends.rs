@@ -40,7 +40,9 @@ impl Engine<'_> {
             cached_tokens: live.cached_tokens,
             tier: request.tier,
             prefill_device: began.then_some(live.prefilled_on).or((placed).then_some(live.device)),
-            decode_device: (live.generated > 1).then_some(live.device),
+            // One that computes its context again may be where nobody decodes.
+            decode_device: Some(live.device)
+                .filter(|&device| live.generated > 1 && self.cluster.devices[usize::from(device)].role.decodes()),
             predicted_ttft_ns: live.predicted_ttft_ns,
             migrations: live.migrations,
             preemptions: live.preemptions,

@@ -54,13 +54,27 @@ struct Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
-    StepEnd { device: usize, generation: u32 },
-    Moved { place: u32, epoch: u32 },
-    Emerged { place: u32, epoch: u32 },
+    StepEnd {
+        device: usize,
+        generation: u32,
+    },
+    Moved {
+        place: u32,
+        epoch: u32,
+    },
+    Emerged {
+        place: u32,
+        epoch: u32,
+    },
     Migrate,
     Change(usize),
     Scale,
-    Started { device: usize, start: u32 },
+    Started {
+        device: usize,
+        start: u32,
+    },
+    /// Memory came free on a device.
+    Freed(usize),
 }
 
 impl<'a> Engine<'a> {
@@ -218,6 +232,10 @@ impl<'a> Engine<'a> {
                 self.scale(arrival_ns);
             }
             What::Started { device, start } => self.started_up(device, start),
+            What::Freed(device) => {
+                self.wake(device);
+                self.drained(device);
+            }
         }
     }
 

@@ -108,6 +108,8 @@ impl Engine<'_> {
         state.running -= 1;
         state.kv_tokens -= u64::from(live.context);
         self.give_up(place, "its context is larger than the KV memory");
+        // Later: it may be amid a plan of its own.
+        self.schedule(self.now_ns, What::Freed(usize::from(live.from)));
     }
 
     fn transfer(&mut self, place: u32, device: usize, held: usize, need: u64) {
@@ -188,12 +190,9 @@ impl Engine<'_> {
             (std::cmp::Reverse(tier), u64::from(live.context) + steps, std::cmp::Reverse(live.request))
         });
         members.truncate(count as usize);
-        self.why.cause = Cause::Migrate;
-        (self.why.score, self.why.runner_up) = (gap, Some((from, 0.0)));
         for place in members {
             let epoch = self.lives.get(place).epoch;
-            self.machines[from].leaving.push((place, epoch, to));
-            self.decided(place, Some(to));
+            self.machines[from].leaving.push((place, epoch, to, gap));
         }
         self.wake(from);
     }
@@ -222,7 +221,7 @@ impl Engine<'_> {
     /// Lets the requests go that were to leave after this step.
     pub(super) fn leave(&mut self, device: usize) {
         let mut leaving = std::mem::take(&mut self.machines[device].leaving);
-        for &(place, epoch, to) in &leaving {
+        for &(place, epoch, to, gap) in &leaving {
             let live = *self.lives.get(place);
             if live.epoch != epoch || live.phase != Phase::Running || !self.states[to].up {
                 continue;
@@ -230,6 +229,10 @@ impl Engine<'_> {
             if !self.has_room(to, self.context(place, device)) {
                 continue;
             }
+            // A plan that comes to nothing is no decision.
+            self.why.cause = Cause::Migrate;
+            (self.why.score, self.why.runner_up) = (gap, Some((device, 0.0)));
+            self.decided(place, Some(to));
             self.unseat(place);
             self.span(place, SpanKind::Decode, device, live.since_ns, 0);
             let live = self.lives.get_mut(place);

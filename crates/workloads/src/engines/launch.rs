@@ -5,9 +5,8 @@ use std::path::Path;
 use nvml_wrapper::Nvml;
 use proftool_serving::engines::Plan;
 
-use super::parameters::AUTO;
 use crate::Error;
-use crate::parameters::{Given, refused};
+use crate::parameters::{AUTO, Given, refused};
 
 /// Engines to launch.
 #[derive(Clone, Debug, PartialEq, Eq)]

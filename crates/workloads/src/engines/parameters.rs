@@ -1,11 +1,10 @@
 //! Parameters of the targets that drive real engines.
 
 use crate::Parameter;
+use crate::parameters::AUTO;
 
 /// What stands for nothing.
 pub(super) const NONE: &str = "none";
-/// What stands for what is best here.
-pub(super) const AUTO: &str = "auto";
 
 /// Parameters whose values may hold commas.
 pub(super) const WHOLE: &[&str] = &["endpoints", "launch", "requests_from"];

@@ -11,8 +11,8 @@ use proftool_serving::sources::{Lengths, Synthetic};
 use proftool_serving::{Cost, Device, Role, Slo, StepModel};
 
 use super::launch::Launch;
-use super::parameters::{AUTO, NONE};
-use crate::parameters::{Given, refused};
+use super::parameters::NONE;
+use crate::parameters::{AUTO, Given, refused};
 use crate::router::{self, Router};
 use crate::{Error, Parameter, Settings};
 

@@ -27,7 +27,7 @@ pub(crate) fn serve(target: &str, plan: &Plan, place: &Place<'_>) -> Result<Serv
     let clock = Clock::start();
     let options = Options { nonce: plan.options.nonce ^ clock.start_unix_ns() as u64, ..plan.options.clone() };
     let job = Job { workload: &workload, endpoints: &endpoints, options: &options, clock, stop: place.stop };
-    let (cluster, modelled) = (job.cluster(), modelled(plan));
+    let (cluster, modelled) = (job.cluster(), modelled(plan, &endpoints));
     let head = Head {
         time: Time::Measured,
         start_unix_ns: clock.start_unix_ns(),
@@ -93,10 +93,13 @@ fn requests(plan: &Plan) -> Result<(Workload, Vec<sources::Issue>), Error> {
     Ok((workload, issues))
 }
 
-fn modelled(plan: &Plan) -> Vec<String> {
+fn modelled(plan: &Plan, endpoints: &[Endpoint]) -> Vec<String> {
     let requests = match &plan.trace {
         Some(_) => "Requests arrive as recorded, divided by the load; their tokens are made up.",
         None => "Requests are made up from the seed: Poisson arrivals, uniform lengths.",
     };
-    vec![requests.to_owned(), "Endpoints have no price here.".to_owned()]
+    let context =
+        |one: &Endpoint| Some(format!("{} takes {} tokens of context.", one.device.name, one.context_tokens?));
+    let told = [requests.to_owned(), "Endpoints have no price here.".to_owned()];
+    told.into_iter().chain(endpoints.iter().filter_map(context)).collect()
 }

@@ -1,6 +1,7 @@
 //! Parameters of the targets that simulate a router.
 
 use crate::Parameter;
+use crate::parameters::AUTO;
 
 /// What differs between these targets when nothing is given.
 pub(crate) struct Defaults {
@@ -46,9 +47,6 @@ pub(crate) const TIERS: &[&str] = &["premium_share", "free_share"];
 
 /// Those whose value may hold commas.
 pub(crate) const WHOLE: &[&str] = &["requests_from"];
-
-/// Value of a knob that its policy decides about.
-pub(crate) const AUTO: &str = "auto";
 
 const fn parameter(name: &'static str, default: &'static str, doc: &'static str) -> Parameter {
     Parameter { name, default, doc }

@@ -7,8 +7,8 @@ use proftool_serving::admission::{Admission, EarlyRejection, Everyone, Predicted
 use proftool_serving::sources::Synthetic;
 use proftool_serving::{Cluster, Model, Slo, Tier, scenarios};
 
-use super::knobs::{AUTO, MADE_UP, TIERS};
-use crate::parameters::{Given, refused};
+use super::knobs::{MADE_UP, TIERS};
+use crate::parameters::{AUTO, Given, refused};
 use crate::router::{self, Router};
 use crate::{Error, Parameter, Settings};
 

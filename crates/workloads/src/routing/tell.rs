@@ -82,6 +82,7 @@ fn of_tier(plan: &Plan, tier: Tier, outcomes: &[Outcome], all: &[Outcome]) -> Op
     let slo = plan.slos.of(tier);
     let own: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.tier == tier).collect();
     let refused: Vec<&&Outcome> = own.iter().filter(|one| matches!(one.status, Status::Rejected(_))).collect();
+    let served = own.iter().filter(|one| one.status == Status::Ok).count();
     let good = own.iter().filter(|outcome| outcome.meets(&plan.slos)).count();
     // Requests end in another order without refusals.
     let mut otherwise = vec![None; all.len()];
@@ -101,7 +102,7 @@ fn of_tier(plan: &Plan, tier: Tier, outcomes: &[Outcome], all: &[Outcome]) -> Op
             ms(slo.tpot_ns as f64),
             own.len(),
             refused.len(),
-            percent(good as f64 / (own.len() - refused.len()).max(1) as f64),
+            percent(good as f64 / served.max(1) as f64),
         )
     })
 }

@@ -77,7 +77,7 @@ fn under_a_steady_load_only_the_final_value_is_told_and_why() {
     assert_eq!(floats(&frame, "overshoot_ratio").unwrap(), [None, None]);
     assert_eq!(ints(&frame, "final_ns").unwrap(), [Some(30), Some(10)]);
     assert!(texts(&frame, "reason").unwrap()[0].as_deref().unwrap().starts_with("no load step: "));
-    let empty = settled(&bins(&[1, 2]), 0, false).under_steady_load();
+    let empty = settled(&bins(&[1, 2]), 0, false).without_step();
     assert!(empty.reason.unwrap().starts_with("too few"));
 }
 

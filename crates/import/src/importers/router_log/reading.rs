@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 
 use proftool_trace::rows;
+use proftool_trace::sampled::BOARD_POWER;
 
 use super::lines::{End, Head, Id, Line, Time};
 use super::{IMPORTER, MINOR};
@@ -148,7 +149,7 @@ impl Reading {
         for device in head.devices.iter().filter(|device| seen.insert(device.device)) {
             let capacity = device.kv_capacity_tokens.map(|tokens| tokens as f64);
             for (metric, unit, value) in
-                [("kv_capacity_tokens", "tokens", capacity), ("board_power_w", "W", device.watts)]
+                [("kv_capacity_tokens", "tokens", capacity), (BOARD_POWER.name, BOARD_POWER.unit, device.watts)]
             {
                 let Some(value) = value else { continue };
                 let Some(def) = self.metric(import, metric, Some(unit))? else { continue };

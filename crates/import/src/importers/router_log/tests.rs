@@ -144,4 +144,5 @@ fn blanks_between_the_parts_of_a_line_change_nothing() {
         );
     }
     assert!(!super::is_head(b"{\"format\": \"proftool-router-log-2\",") && !super::is_head(b"{\"format"));
+    assert!(!super::is_head(b"{\n \"format\": \"proftool-router-log\",\n"), "over several lines");
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use proftool_capture::Environment;
+use proftool_capture::{Environment, checked};
 use proftool_serving::log::{Head, IssueRow, Log, Simulated, Time as LogTime};
 use proftool_serving::{Cluster, Duty, Explanation, Options, Outcome, Run, Sink, Span, State, Tally, Workload};
-use proftool_trace::manifest::{Check, FORMAT, Manifest, Pass, Results, Target, Time};
+use proftool_trace::manifest::{FORMAT, Manifest, Pass, Target, Time};
 use proftool_trace::{Artifact, Draft, tables};
-use proftool_workloads::check_router_log;
+use proftool_workloads::{Check, check_router_log};
 
 use super::Args;
 use super::cases::{Case, simulated};
@@ -105,14 +105,6 @@ impl Place {
         };
         let environment = self.environment.clone();
         let Told { name, key, modelled, checks } = told;
-        let verified = checks.iter().all(|check| check.max_relative_error <= check.tolerance);
-        let results = Results {
-            verified,
-            max_relative_error: checks.iter().map(|check| check.max_relative_error).reduce(f64::max),
-            checks,
-            exit_code: if verified { 0 } else { 3 },
-            ..Results::default()
-        };
         Ok(Manifest {
             format: FORMAT,
             target: Target { name, parameters: parameters(case, setup), seed: case.seed },
@@ -130,7 +122,7 @@ impl Place {
             iterations: 0,
             blocks: 0,
             tables: all.write(&draft.tables_dir())?,
-            results,
+            results: checked(checks),
             modelled,
             command: None,
         })
@@ -149,15 +141,7 @@ struct Told {
 /// Reads the log back, as the targets that simulate do.
 fn checks(file: &Path, workload: &Workload, cluster: &Cluster) -> Result<Vec<Check>, Failure> {
     let unread = |error| Failure::io(format!("cannot read {} back: {error} (hint: check the disk)", file.display()));
-    let checks =
-        File::open(file).and_then(|log| check_router_log(BufReader::new(log), workload, cluster)).map_err(unread)?;
-    let as_manifest = |check: proftool_workloads::Check| Check {
-        name: check.name,
-        values: check.values,
-        max_relative_error: check.max_relative_error,
-        tolerance: check.tolerance,
-    };
-    Ok(checks.into_iter().map(as_manifest).collect())
+    File::open(file).and_then(|log| check_router_log(BufReader::new(log), workload, cluster)).map_err(unread)
 }
 
 /// `simulated-flagship_vs_mid-2p4d`, as of the targets that simulate: nobody takes it for a machine's.

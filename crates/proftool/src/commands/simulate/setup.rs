@@ -164,7 +164,7 @@ fn consistent(args: &Args) -> Result<(), Failure> {
         let hint = "hint: add --admission predicted";
         return Err(Failure::usage(format!("--reserve keeps memory from those whom no rule refuses ({hint})")));
     }
-    let names: Vec<&str> = args.policy.iter().map(|name| name.trim()).collect();
+    let names: Vec<&str> = args.policy.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
     let policy = twice(&names).map(|name| format!("--policy names {name}"));
     if let Some(what) = policy.or_else(|| twice(&args.loads).map(|load| format!("--loads has {load}"))) {
         return Err(Failure::usage(format!("{what} twice (hint: write it once; --seeds 2 repeats every run)")));

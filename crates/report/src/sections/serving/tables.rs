@@ -1,5 +1,6 @@
 //! The tables of the section, line by line.
 
+use proftool_trace::sampled::BOARD_POWER;
 use serde::Serialize;
 
 use crate::format;
@@ -151,7 +152,7 @@ pub(super) fn felt(report: &Report, run: &Run, row: &Row) -> Felt {
 
 /// Whether the energy of a row is that of the most that its devices may draw, and no reading.
 pub(super) fn is_at_board_power(row: &Row) -> bool {
-    row.text("energy_source").is_some_and(|source| source.split(", ").any(|metric| metric == views::BOARD_POWER))
+    row.text("energy_source").is_some_and(|source| source.split(", ").any(|metric| metric == BOARD_POWER.name))
 }
 
 /// Good requests per 1000 J, of board power with the words.

@@ -37,7 +37,8 @@ fn of<'a>(view: &View<'a>, device: usize) -> (&'a Device, &'a State) {
     (&view.cluster.devices[device], &view.devices[device])
 }
 
-/// Mean tokens in the contexts of those that decode.
+/// Mean tokens in the contexts of those that decode; too many where prompts wait that are cached or begun, since a router's
+/// count has them: then fewer move.
 fn mean_context(state: &State) -> u64 {
     state.kv_tokens.saturating_sub(state.waiting_tokens).checked_div(u64::from(state.running)).unwrap_or(0)
 }

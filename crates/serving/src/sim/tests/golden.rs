@@ -1,7 +1,8 @@
 //! Runs stay what they are, to the bit, unless a defect is mended. Those that changed them: the tokens of steps before a
 //! failure were lost, the only decoding request failed where prompts held the memory, migrations waited for memory and could
-//! wait for each other, predictions took all waiting prompts for one, routers did not see the tokens of steps amid a run, those who lost
-//! their memory waited behind those who were sent there, and predicted TPOT took those who wait for nobody.
+//! wait for each other, predictions took all waiting prompts for one, routers did not see the tokens of steps amid a run,
+//! those who lost their memory waited behind those who were sent there, predicted TPOT took those who wait for nobody, and a
+//! request that failed while its context was computed again named a device as its decode device that does not decode.
 
 use super::random::Restless;
 use super::*;
@@ -75,7 +76,7 @@ fn runs_without_new_options_are_what_they_were() {
     let (crowd, cluster) = (crowd(3), cluster(devices));
     simulate(&crowd, &cluster, &mut policy, &mut Predicted::default(), &options, &mut moving).expect("sound");
     let hashes = [&failing, &mixed, &moving].map(|all| format!("{:016x}", hash(all)));
-    assert_eq!(hashes, ["8e84ffea998cbfc9", "e199666eb6d7c7dc", "00fa5cb3a8a79cf0"]);
+    assert_eq!(hashes, ["cc8d5bda5148da14", "e199666eb6d7c7dc", "00fa5cb3a8a79cf0"]);
     let refused = moving.outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Rejected(_))).count();
     let moved = moving.outcomes.iter().filter(|outcome| outcome.migrations > 0).count();
     assert!(refused > 20 && moved > 50, "{refused} {moved}");

@@ -120,6 +120,15 @@ fn one_that_lost_its_memory_comes_before_those_who_are_sent_there() {
 }
 
 #[test]
+fn memory_of_a_request_that_fits_nowhere_is_used_at_once() {
+    let devices = vec![device(Role::Prefill, 100), device(Role::Prefill, 100), device(Role::Decode, 50)];
+    let requests = [(0, 40, 9), (1, 4, 1), (2, 40, 5), (3, 60, 2), (4, 4, 1), (5, 60, 1)];
+    let all = run(&workload(&requests), &cluster(devices), "round_robin", &Options::default());
+    let failed: Vec<u32> = all.outcomes.iter().filter(|one| one.status != Status::Ok).map(|one| one.request).collect();
+    assert_eq!(failed, [3]);
+}
+
+#[test]
 fn a_device_that_comes_back_to_a_full_pool_is_off() {
     let devices = vec![device(Role::Mixed, 2000); 3];
     let mut autoscale = scaling::eager(&devices);
