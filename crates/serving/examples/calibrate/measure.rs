@@ -22,7 +22,8 @@ pub(crate) const LOADS: [f64; 3] = [0.3, 0.5, 0.7];
 const POLICIES: [&str; 2] = ["round_robin", "least_loaded"];
 /// Rounds at each load, and requests of each run in a round. Medians are over all rounds: as many requests that a median moves
 /// little with one more or less, and in turns, since a machine that others share is some percent faster or slower for minutes.
-const ROUNDS: u64 = 4;
+const ROUNDS: u64 = 5;
+const REFINE: usize = 60;
 const OTHERS: usize = 40;
 /// Seeds of the first rounds: of the requests that the model is fitted to, and of those that it predicts.
 const REFINE_SEED: u64 = 7;
@@ -99,8 +100,10 @@ pub(crate) fn fitted(bench: &mut Bench) -> Result<(Vec<Prefilled>, Vec<Decoded>)
 pub(crate) fn at_load(bench: &mut Bench, fitted: &Fitted, load: f64) -> Result<AtLoad, Box<dyn Error>> {
     bench.learn(fitted);
     let per_s = load * capacity_per_s(fitted);
-    let workloads = |seed: u64| (0..ROUNDS).map(move |round| other(per_s, seed + round, OTHERS));
-    let (refining, predicted): (Vec<_>, Vec<_>) = (workloads(REFINE_SEED).collect(), workloads(OTHERS_SEED).collect());
+    let workloads = |seed: u64, requests: usize| -> Vec<Workload> {
+        (0..ROUNDS).map(|round| other(per_s, seed + round, requests)).collect()
+    };
+    let (refining, predicted) = (workloads(REFINE_SEED, REFINE), workloads(OTHERS_SEED, OTHERS));
     let (mut refine, mut others) = (Times::default(), vec![Times::default(); POLICIES.len()]);
     for (round, (refining, predicted)) in refining.iter().zip(&predicted).enumerate() {
         refine.extend(Times::of(&bench.run(refining, POLICIES[round % POLICIES.len()])?));
@@ -121,7 +124,8 @@ pub(crate) fn at_load(bench: &mut Bench, fitted: &Fitted, load: f64) -> Result<A
     Ok(AtLoad { load, per_s, factors, compared })
 }
 
-/// The factors with which the simulated medians of runs are the measured ones.
+/// The factors with which the simulated times of runs are the measured ones in the geometric mean. (The median of TPOT says less:
+/// it lies between those who decode alone and those who wait for prompts, where a few requests more or less move it far.)
 fn refined(
     bench: &mut Bench,
     fitted: &Fitted,
@@ -133,10 +137,9 @@ fn refined(
         let now = scaled(fitted, factors);
         bench.learn(&now);
         let simulated = simulated(bench, &now, refining, |round| POLICIES[round % POLICIES.len()])?;
-        let beyond = |times: &[f64]| (median(times) - fitted.overhead_ns).max(1.0);
         // The root: waiting makes times grow faster than the factors.
-        factors[0] *= (beyond(&measured.ttft) / beyond(&simulated.ttft)).sqrt();
-        factors[1] *= (median(&measured.tpot) / median(&simulated.tpot).max(1.0)).sqrt();
+        factors[0] *= (middle(&measured.ttft) / middle(&simulated.ttft)).sqrt();
+        factors[1] *= (middle(&measured.tpot) / middle(&simulated.tpot)).sqrt();
     }
     Ok(factors)
 }
@@ -152,6 +155,12 @@ fn simulated(
         times.extend(bench.simulated(workload, policy(round), model)?);
     }
     Ok(times)
+}
+
+/// The geometric mean.
+fn middle(times: &[f64]) -> f64 {
+    let logs = times.iter().map(|ns| ns.max(1.0).ln()).sum::<f64>();
+    (logs / times.len().max(1) as f64).exp()
 }
 
 /// The model with other times of prompts and of decoding.
