@@ -2,6 +2,7 @@
 //! CUDA 12.6 on and the driver's library; without them the test says so and ends, and CI looks for that word.
 
 use std::io::Write as _;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proftool_capture::profilers::cupti_counters::metrics::{self, WANTED};
 use proftool_capture::profilers::ncu::catalog::Catalog;
@@ -38,8 +39,12 @@ fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
+/// CUPTI's host profiler opens chips on one thread at a time: on several it refuses now and then.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// CUPTI and the chips that its range profiler takes: those from Volta or Turing on.
-fn installed() -> Option<(Host, Vec<String>)> {
+fn installed() -> Option<(MutexGuard<'static, ()>, Host, Vec<String>)> {
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let host = match Host::load(proftool_inject::find().as_deref()) {
         Ok(host) => host,
         Err(refusal) => {
@@ -53,7 +58,7 @@ fn installed() -> Option<(Host, Vec<String>)> {
             if chips.is_empty() {
                 say("skipped: no CUPTI (its host profiler opens no chip)");
             }
-            (!chips.is_empty()).then_some((host, chips))
+            (!chips.is_empty()).then_some((alone, host, chips))
         }
         Err(refusal) => {
             say(&format!("skipped: no CUPTI ({refusal}; it needs libcuda.so.1, Debian's libcuda1)"));
@@ -68,7 +73,7 @@ fn has(set: &MetricSet, quantity: &str) -> bool {
 
 #[test]
 fn every_quantity_has_metrics_on_every_chip_that_cupti_knows() {
-    let Some((host, chips)) = installed() else { return };
+    let Some((_alone, host, chips)) = installed() else { return };
     say(&format!("CUPTI {}: {} chips", host.version(), chips.len()));
     say("chip    metrics passes  of a roofline alone: metrics passes");
     for chip in &chips {
@@ -93,7 +98,7 @@ fn every_quantity_has_metrics_on_every_chip_that_cupti_knows() {
 
 #[test]
 fn no_pattern_matches_nothing_on_every_chip() {
-    let Some((host, chips)) = installed() else { return };
+    let Some((_alone, host, chips)) = installed() else { return };
     if host.version() < 130_000 {
         say("patterns are held against CUPTI of CUDA 13, which knows the newest chips");
         return;
@@ -122,7 +127,7 @@ fn patterns(way: &Way) -> Vec<String> {
 
 #[test]
 fn a_chip_that_cupti_does_not_know_is_told() {
-    let Some((host, _)) = installed() else { return };
+    let Some((_alone, host, _)) = installed() else { return };
     let missing = metrics::metrics(&host, "XX999", WANTED).expect_err("there is none").to_string();
     assert!(missing.contains("XX999") && missing.contains("cuptiProfilerHostInitialize"), "{missing}");
 }

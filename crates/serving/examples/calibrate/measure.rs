@@ -22,7 +22,7 @@ pub(crate) const LOADS: [f64; 3] = [0.3, 0.5, 0.7];
 const POLICIES: [&str; 2] = ["round_robin", "least_loaded"];
 /// Rounds at each load, and requests of each run in a round. Medians are over all rounds: as many requests that a median moves
 /// little with one more or less, and in turns, since a machine that others share is some percent faster or slower for minutes.
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 4;
 const REFINE: usize = 60;
 const OTHERS: usize = 40;
 /// Seeds of the first rounds: of the requests that the model is fitted to, and of those that it predicts.
